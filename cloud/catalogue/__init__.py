@@ -1,0 +1,1 @@
+"""The SQL catalogue: what exists, and the place of every commit point."""

@@ -1,0 +1,77 @@
+"""The command line: groups are imported only when used, so that `--help` is quick and an edge needs no cloud.
+
+Exit codes: 0 done, 1 the job failed, 2 wrong use or configuration, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from forewarn import __version__
+from forewarn.logs import configure_logging
+from models.errors import ForewarnError, WrongUse
+
+# command: (module, attribute, extra it needs, one line of help)
+COMMANDS = {
+    "demo": ("forewarn.commands.demo", "demo", "all", "Run the whole loop on simulated machines or on recordings."),
+    "edge": ("forewarn.commands.edge", "edge", "edge", "The agent on the device: run, replay, check."),
+    "cloud": ("forewarn.commands.cloud", "cloud", "cloud", "Gateway and pages: serve, migrate."),
+    "alert": ("forewarn.commands.alert", "alert", "cloud", "Alerts: list, ack, resolve."),
+    "lake": ("forewarn.commands.lake", "lake", "cloud", "The lake: ledger, segments, compact, export."),
+    "label": ("forewarn.commands.label", "label", "cloud", "Maintenance history as labels: import, list."),
+    "train": ("forewarn.commands.train", "train", "training", "Train a failure model from the lake."),
+    "model": ("forewarn.commands.model", "model", "cloud", "Bundles: list, show, verify, promote, rollback."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are named in a table and imported on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, extra, _ = COMMANDS[cmd_name]
+        try:
+            command = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as e:
+            raise WrongUse(
+                f"`forewarn {cmd_name}` needs the Python package {e.name}, which is not installed here",
+                mend=f"pip install 'forewarn[{extra}]'",
+            ) from e
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_line) for name, (_, _, _, help_line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup)
+@click.version_option(__version__, prog_name="forewarn")
+@click.option(
+    "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), show_default=True
+)
+@click.option("--log-json", is_flag=True, help="One JSON object a line, as journald and log shippers want it.")
+def root(log_level: str, log_json: bool) -> None:
+    """Forewarn warns the crew of a rotating machine before something breaks."""
+    configure_logging(log_level, as_json=log_json)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and turn errors into one line and an exit code."""
+    try:
+        root.main(arguments, prog_name="forewarn", standalone_mode=False)
+    except click.ClickException as e:
+        e.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except ForewarnError as e:
+        click.echo(f"forewarn: {e}", err=True)
+        sys.exit(2 if isinstance(e, WrongUse) else 1)

@@ -1,0 +1,104 @@
+"""What a model sees of a machine: its features against its own healthy start, and how they move.
+
+Prefix only: the vector at time t uses nothing after t. The same class runs on the device and in training, so that both
+see the same numbers; its state is small and can be saved with the device's other state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features import CATALOGUE, Deviation
+
+FloatArray = NDArray[np.float32]
+_SMALLEST = 1e-12  # an amplitude of zero (dead sensor) must not make a logarithm infinite
+
+
+class HistoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much history a model looks at."""
+
+    baseline_windows: int = 30  # windows that make the healthy start
+    fast_windows: float = 10.0  # time constant of the fast moving average, in windows
+    slow_windows: float = 60.0  # time constant of the slow moving average, in windows
+
+
+class History:
+    """The condition vector of one machine, updated window by window.
+
+    For each feature the worst channel's deviation from that channel's own baseline is kept as two moving averages and
+    their difference; the log of the machine's age ends the vector: D = 3 F + 1 values.
+    """
+
+    def __init__(self, features: Sequence[str], config: HistoryConfig | None = None) -> None:
+        self.features = tuple(features)
+        self.config = config or HistoryConfig()
+        self._ratio = np.array([CATALOGUE[f].deviation is Deviation.RATIO for f in features])
+        self._start: list[dict[str, list[float]]] = []
+        self._baseline: dict[str, NDArray[np.float64]] = {}
+        self._fast = self._slow = np.zeros(len(features))
+        self._first_s: float | None = None
+
+    @property
+    def width(self) -> int:
+        """D, the length of the condition vector."""
+        return 3 * len(self.features) + 1
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """A name for each of the D values."""
+        parts = [f"{f}:{part}" for part in ("fast", "slow", "trend") for f in self.features]
+        return (*parts, "log_age_h")
+
+    def update(self, time_s: float, channels: Mapping[str, NDArray[Any]]) -> FloatArray | None:
+        """Take one window and return the condition vector (D,), or None while the baseline is being learned.
+
+        `channels` maps each waveform channel to its F feature values, in the order of `features`.
+        """
+        if self._first_s is None:
+            self._first_s = time_s
+        if not self._baseline:
+            self._start.append({name: [float(v) for v in values] for name, values in channels.items()})
+            if len(self._start) < self.config.baseline_windows:
+                return None
+            names = self._start[-1]
+            rows = {n: np.array([w[n] for w in self._start if n in w]) for n in names}
+            self._baseline = {n: np.median(self._scaled(r), axis=0) for n, r in rows.items()}
+            self._start = []
+        known = [
+            self._scaled(np.asarray(v, float)) - self._baseline[n] for n, v in channels.items() if n in self._baseline
+        ]
+        if not known:
+            return None
+        stack = np.stack(known)
+        worst = np.take_along_axis(stack, np.abs(stack).argmax(axis=0)[None], axis=0)[0]
+        self._fast = self._fast + (worst - self._fast) / self.config.fast_windows
+        self._slow = self._slow + (worst - self._slow) / self.config.slow_windows
+        age_h = max(time_s - self._first_s, 0.0) / 3600.0
+        return np.concatenate([self._fast, self._slow, self._fast - self._slow, [np.log1p(age_h)]]).astype(np.float32)
+
+    def _scaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(self._ratio, np.log(np.maximum(np.abs(values), _SMALLEST)), values)
+
+    def dump(self) -> bytes:
+        """The whole state, to be restored by `load` after a restart."""
+        state = {
+            "start": self._start,
+            "baseline": {n: b.tolist() for n, b in self._baseline.items()},
+            "fast": self._fast.tolist(),
+            "slow": self._slow.tolist(),
+            "first_s": self._first_s,
+        }
+        return msgspec.json.encode(state)
+
+    def load(self, data: bytes) -> None:
+        """Restore what `dump` gave; the features and the configuration must be the same."""
+        state = msgspec.json.decode(data)
+        self._start = state["start"]
+        self._baseline = {n: np.array(b) for n, b in state["baseline"].items()}
+        self._fast, self._slow = np.array(state["fast"]), np.array(state["slow"])
+        self._first_s = state["first_s"]
