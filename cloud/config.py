@@ -32,6 +32,7 @@ class CloudConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     segment_seconds: float = 2.0  # a segment closes after this time ...
     segment_bytes: int = 8_000_000  # ... or at this size
     credit_bytes: int = 1_000_000  # unreceived bytes a device may have on the way
+    pending_bytes: int = 64_000_000  # records in a gateway's memory, waiting for a slow store; then credit is withheld
     compact_seconds: float = 30.0  # how often small segments are merged; 0: never
 
 

@@ -84,6 +84,13 @@ class Window:
     time_ns: int  # event time of the first sample, ns since 1970 in the source's time base
     samples: Mapping[str, FloatArray]  # by channel name, physical units; a channel without samples is absent
     quality: Quality = Quality.GOOD
+    faulty: frozenset[str] = frozenset()  # the channels that a SENSOR_FAULT is about; empty: not known which
+
+    def quality_of(self, channel: str) -> Quality:
+        """What is doubtful about one channel: the window's quality, less a sensor fault that is another channel's."""
+        if self.faulty and channel not in self.faulty:
+            return self.quality & ~Quality.SENSOR_FAULT
+        return self.quality
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +129,7 @@ class FeatureRow:
     kind: Kind  # FEATURES of a waveform, SCALARS of a slow channel
     schema: Schema
     values: FloatArray
+    quality: Quality = Quality.GOOD  # Window.quality_of the channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,9 +31,11 @@ class LazyGroup(click.Group):
     """A group whose commands are named in a table and imported on first use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """The table's commands, in its order."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; a package that is not installed is named with the extra that brings it."""
         if cmd_name not in COMMANDS:
             return None
         module, attribute, extra, _ = COMMANDS[cmd_name]
@@ -48,6 +50,7 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing one."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, help_line) for name, (_, _, _, help_line) in COMMANDS.items()])
 

@@ -38,6 +38,7 @@ def schema_id(columns: Sequence[str]) -> int:
 _R, _D = Deviation.RATIO, Deviation.DIFFERENCE
 _RANDALL = "R. B. Randall, Vibration-based Condition Monitoring, 2nd ed. 2021"
 
+# A window without variation has zeros throughout. Each window's mean is removed, no window function is applied.
 WAVEFORM = (
     FeatureSpec("rms@1", "=", _R, "root mean square of the window, mean removed", "ISO 2041"),
     FeatureSpec("peak@1", "=", _R, "largest absolute value, mean removed", "ISO 2041"),
@@ -45,14 +46,18 @@ WAVEFORM = (
     FeatureSpec("kurtosis@1", "1", _D, "fourth standardised moment, 3 for a Gaussian", _RANDALL),
     FeatureSpec("skewness@1", "1", _D, "third standardised moment", _RANDALL),
     FeatureSpec("shape@1", "1", _D, "RMS over mean absolute value", _RANDALL),
-    FeatureSpec("band1_rms@1", "=", _R, "RMS from 1/2 to 1 of the Nyquist frequency", _RANDALL),
-    FeatureSpec("band2_rms@1", "=", _R, "RMS from 1/4 to 1/2 of the Nyquist frequency", _RANDALL),
-    FeatureSpec("band3_rms@1", "=", _R, "RMS from 1/8 to 1/4 of the Nyquist frequency", _RANDALL),
-    FeatureSpec("band4_rms@1", "=", _R, "RMS from 1/16 to 1/8 of the Nyquist frequency", _RANDALL),
-    FeatureSpec("band5_rms@1", "=", _R, "RMS below 1/16 of the Nyquist frequency", _RANDALL),
+    FeatureSpec("band1_rms@1", "=", _R, "RMS above 1/2 of the Nyquist frequency, up to it", _RANDALL),
+    FeatureSpec("band2_rms@1", "=", _R, "RMS above 1/4 of the Nyquist frequency, up to 1/2", _RANDALL),
+    FeatureSpec("band3_rms@1", "=", _R, "RMS above 1/8 of the Nyquist frequency, up to 1/4", _RANDALL),
+    FeatureSpec("band4_rms@1", "=", _R, "RMS above 1/16 of the Nyquist frequency, up to 1/8", _RANDALL),
+    FeatureSpec("band5_rms@1", "=", _R, "RMS above 0, up to 1/16 of the Nyquist frequency", _RANDALL),
     FeatureSpec("centroid@1", "Hz", _R, "power-weighted mean frequency", _RANDALL),
     FeatureSpec(
-        "envelope_rms@1", "=", _R, "standard deviation of the envelope of the band above 1/8 of Nyquist", _RANDALL
+        "envelope_rms@1",
+        "=",
+        _R,
+        "standard deviation, at half the sampling rate, of the envelope of the band above 1/8 of Nyquist",
+        _RANDALL,
     ),
 )
 # Present only where speed and geometry are known (bearing) or the window is long enough (velocity).
@@ -61,17 +66,26 @@ BEARING = tuple(
         f"envelope_{line}@1",
         "1",
         _R,
-        f"squared-envelope line at {line.upper()} (with harmonics 2 and 3) over the median of the envelope spectrum",
+        f"largest squared-envelope amplitude within 2 % of {line.upper()}, mean with harmonics 2 and 3, "
+        "over the median of that spectrum up to 1/8 of Nyquist",
         _RANDALL,
     )
     for line in ("bpfo", "bpfi", "bsf", "ftf")
 )
 VELOCITY = (
-    FeatureSpec("velocity_rms@1", "mm/s", _R, "RMS of the vibration velocity from 10 to 1000 Hz", "ISO 20816-1"),
+    FeatureSpec(
+        "velocity_rms@1", "mm/s", _R, "RMS of the vibration velocity from 10 to 1000 Hz, Hann window", "ISO 20816-1"
+    ),
 )
 SCALAR = (
     FeatureSpec("level@1", "=", _D, "median of the samples since the last window", "ISO 13373-1"),
-    FeatureSpec("rate@1", "=/min", _D, "slope of the level over the last 10 minutes", "ISO 13373-1"),
+    FeatureSpec(
+        "rate@1",
+        "=/min",
+        _D,
+        "least-squares slope of the level over the last 10 minutes, 0 before three levels",
+        "ISO 13373-1",
+    ),
 )
 ASSESSMENT = (
     FeatureSpec("degradation@1", "1", _D, "0 as new to 1 failed", "ISO 13381-1"),

@@ -1,1 +1,1 @@
-"""From what the fleet saw and what the crews found to a failure model: datasets, labels, training, honest evaluation."""
+"""From what the fleet saw and what the crews found to a model: labels, datasets, training, honest evaluation."""

@@ -93,7 +93,8 @@ lake_commit = Table(
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=True),
     Column("time_ns", BigInteger, nullable=False),
-    Column("reason", String(32), nullable=False),  # ingest | compact
+    Column("reason", String(32), nullable=False),  # ingest | compact | gc
+    Column("oldest", _Id),  # gc: the oldest commit whose objects are all still there
 )
 
 segment = Table(
@@ -141,6 +142,7 @@ latest = Table(
     Column("event_time_ns", BigInteger, nullable=False),
     Column("received_ns", BigInteger, nullable=False),
     Column("source", String(200), nullable=False, default=""),
+    Column("replay", Boolean, nullable=False, default=False),  # event times belong to a recording or a simulation
 )
 
 alert = Table(

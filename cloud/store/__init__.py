@@ -9,7 +9,8 @@ from typing import Protocol
 class ObjectStore(Protocol):
     """What the rest of the cloud needs of a store; every call is synchronous, bounded in time and safe in threads.
 
-    Keys are relative, `/`-separated, and checked: no empty part, no `.` or `..`, at most 400 printable ASCII characters.
+    Keys are relative, `/`-separated, and checked: no empty part, no `.` or `..`, at most 400 printable ASCII
+    characters.
     A backend's own failure becomes `models.errors.Unavailable`, a missing key `KeyError`.
     """
 

@@ -1,0 +1,76 @@
+"""A network of the size that ships (about 14,000 parameters), with random weights, as a bundle in memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from models.features import WAVEFORM, schema_id
+from models.history import History, HistoryConfig
+from models.manifest import FORMAT, INPUT, OUTPUTS, Lineage, Manifest, Thresholds
+
+WIDTH = 100
+
+
+def bundle(seed: int = 0) -> tuple[Manifest, bytes]:
+    """The manifest and the ONNX file of a two-layer perceptron over all waveform features."""
+    features = tuple(s.id for s in WAVEFORM)
+    inputs = History(features).inputs
+    manifest = Manifest(
+        format=FORMAT,
+        name="benchmark",
+        machine_class="bearing",
+        features=features,
+        feature_hash=f"{schema_id(features):016x}",
+        history=HistoryConfig(),
+        inputs=inputs,
+        thresholds=Thresholds(warn=0.5, act=0.8),
+        coverage="random weights",
+        lineage=Lineage(dataset="", machines=(), configuration={}, seed=seed, versions={}),
+        evaluation={},
+        parity_max_abs=0.0,
+    )
+    return manifest, _graph(len(inputs), seed)
+
+
+def parameters(onnx_file: bytes) -> int:
+    """How many numbers the file's weights have."""
+    return sum(int(np.prod(w.dims)) for w in onnx.load_from_string(onnx_file).graph.initializer)
+
+
+def _graph(inputs: int, seed: int) -> bytes:
+    rng = np.random.default_rng(seed)
+    sizes = {"a": (inputs, WIDTH), "b": (WIDTH, WIDTH), "c": (WIDTH, 1), "d": (WIDTH, 3)}
+    weights = []
+    for name, (rows, columns) in sizes.items():
+        w = (rng.standard_normal((rows, columns)) / np.sqrt(rows)).astype(np.float32)
+        weights += [
+            numpy_helper.from_array(w, f"w{name}"),
+            numpy_helper.from_array(np.zeros(columns, np.float32), f"b{name}"),
+        ]
+    weights.append(numpy_helper.from_array(np.array([1], np.int64), "axes"))
+    nodes = [
+        helper.make_node("Gemm", [INPUT, "wa", "ba"], ["a"]),
+        helper.make_node("Relu", ["a"], ["ar"]),
+        helper.make_node("Gemm", ["ar", "wb", "bb"], ["b"]),
+        helper.make_node("Relu", ["b"], ["br"]),
+        helper.make_node("Gemm", ["br", "wc", "bc"], ["c"]),
+        helper.make_node("Sigmoid", ["c"], ["cs"]),
+        helper.make_node("Squeeze", ["cs", "axes"], [OUTPUTS[0]]),
+        helper.make_node("Gemm", ["br", "wd", "bd"], ["d"]),
+        helper.make_node("Softplus", ["d"], [OUTPUTS[1]]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "benchmark",
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", inputs])],
+        [
+            helper.make_tensor_value_info(OUTPUTS[0], TensorProto.FLOAT, ["N"]),
+            helper.make_tensor_value_info(OUTPUTS[1], TensorProto.FLOAT, ["N", 3]),
+        ],
+        weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    model.ir_version = 9
+    return bytes(model.SerializeToString())

@@ -1,0 +1,1 @@
+"""The crew's alerts: taken from devices exactly once, then worked on by people until resolved."""

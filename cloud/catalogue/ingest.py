@@ -1,0 +1,219 @@
+"""The commit point of exactly-once, and what a device's Hello reads and writes.
+
+Invariants:
+- A segment's row and the ranges that it adds to its devices' cursors are written in one transaction, or not at all.
+- That transaction holds the lock of each cursor it moves, and adds no sequence that a cursor has already. When another
+  gateway was first, it changes nothing and says which sequences those are.
+- Committing the same segments again (the answer to the first commit was lost) changes nothing and is no error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, Table, insert, select, update
+
+from cloud.catalogue import tables as t
+from cloud.catalogue.lake import Segment, add_segments, new_commit
+from cloud.catalogue.upsert import upsert
+from cloud.ranges import Ranges
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class CursorKey:
+    """Whose cursor: one epoch of one device."""
+
+    enterprise: str
+    site: str
+    device: str
+    epoch: int
+
+    def where(self, table: Table) -> list[ColumnElement[bool]]:
+        """The condition that finds this epoch's rows in `table`."""
+        c = table.c
+        return [
+            c.enterprise == self.enterprise,
+            c.site == self.site,
+            c.device == self.device,
+            c.epoch == self.epoch,
+        ]
+
+    def columns(self) -> dict[str, str | int]:
+        """The key as column values."""
+        return {"enterprise": self.enterprise, "site": self.site, "device": self.device, "epoch": self.epoch}
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """What a commit adds to one cursor."""
+
+    ranges: Ranges
+    head: tuple[int, bytes] | None  # the highest batch end among them, and its digest
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """One refused record."""
+
+    key: CursorKey
+    sequence: int
+    code: str
+    reason: str
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Sequences that a device says will never come."""
+
+    key: CursorKey
+    first: int
+    last: int
+    reason: str
+
+
+class AlreadyStored(Exception):
+    """Another gateway stored some of the sequences first; nothing was changed."""
+
+    def __init__(self, ranges: Mapping[CursorKey, Ranges]) -> None:
+        self.ranges = ranges
+        super().__init__(f"{sum(map(len, ranges.values()))} records are stored already")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingest:
+    """Everything that one commit stores."""
+
+    segments: Sequence[Segment]
+    advances: Mapping[CursorKey, Advance]
+    quarantined: Sequence[Quarantined] = ()
+    missing: Sequence[Missing] = ()
+    schemas: Mapping[int, tuple[tuple[str, ...], tuple[str, ...]]]  # id: columns, units
+
+
+def commit(connection: Connection, enterprise: str, work: Ingest, now_ns: int) -> None:
+    """Store `work` inside the caller's transaction, or raise `AlreadyStored`."""
+    cursors = _lock(connection, sorted(work.advances), now_ns)
+    if _committed_before(connection, enterprise, work.segments):
+        return
+    stored = {key: _common(cursors[key][0], advance.ranges) for key, advance in work.advances.items()}
+    if any(stored.values()):
+        raise AlreadyStored({key: ranges for key, ranges in stored.items() if ranges})
+    for key, advance in work.advances.items():
+        _advance(connection, key, cursors[key], advance)
+    _keep_refused(connection, work, now_ns)
+    schemas = [
+        {"id": f"{number:016x}", "columns": json.dumps(columns), "units": json.dumps(units)}
+        for number, (columns, units) in work.schemas.items()
+    ]
+    upsert(connection, t.schema, schemas)
+    if work.segments:
+        add_segments(connection, enterprise, new_commit(connection, "ingest", now_ns), work.segments)
+
+
+Cursor = tuple[Ranges, int]  # what is stored, and the head's sequence
+
+
+def _lock(connection: Connection, keys: Sequence[CursorKey], now_ns: int) -> dict[CursorKey, Cursor]:
+    """Lock the cursors in one order for everybody, making those that are absent."""
+    empty = {"ranges": b"", "head_sequence": 0, "head_digest": b"", "device_head": 0, "first_seen_ns": now_ns}
+    found: dict[CursorKey, Cursor] = {}
+    for key in keys:
+        query = select(t.cursor.c.ranges, t.cursor.c.head_sequence).where(*key.where(t.cursor)).with_for_update()
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            upsert(connection, t.cursor, [{**key.columns(), **empty}])
+            row = connection.execute(query).one()
+        found[key] = (Ranges.decode(row.ranges), row.head_sequence)
+    return found
+
+
+def _committed_before(connection: Connection, enterprise: str, segments: Sequence[Segment]) -> bool:
+    if not segments:
+        return False
+    one = segments[0]
+    c = t.segment.c
+    query = select(c.path).where(c.enterprise == enterprise, c.site == one.site, c.path == one.path)
+    return connection.execute(query).first() is not None
+
+
+def _common(cursor: Ranges, new: Ranges) -> Ranges:
+    return Ranges(part for first, last in new for part in cursor.overlap(first, last))
+
+
+def _advance(connection: Connection, key: CursorKey, cursor: Cursor, advance: Advance) -> None:
+    ranges, head_sequence = cursor
+    ranges.update(advance.ranges)
+    values: dict[str, object] = {"ranges": ranges.encode()}
+    if advance.head is not None and advance.head[0] > head_sequence:
+        values["head_sequence"], values["head_digest"] = advance.head
+    connection.execute(update(t.cursor).where(*key.where(t.cursor)).values(values))
+    grown = [*key.where(t.cursor), t.cursor.c.device_head < ranges.head]
+    connection.execute(update(t.cursor).where(*grown).values(device_head=ranges.head))
+
+
+def _keep_refused(connection: Connection, work: Ingest, now_ns: int) -> None:
+    refused = [
+        {
+            **q.key.columns(),
+            "sequence": q.sequence,
+            "time_ns": now_ns,
+            "code": q.code,
+            "reason": q.reason,
+            "record": q.record,
+        }
+        for q in work.quarantined
+    ]
+    if refused:
+        connection.execute(insert(t.quarantine), refused)
+    gaps = {
+        (m.key, m.first): {**m.key.columns(), "first": m.first, "last": m.last, "reason": m.reason}
+        for m in work.missing
+    }
+    upsert(connection, t.gap, list(gaps.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What the catalogue knows of a device's epoch when it says Hello."""
+
+    stored: Ranges  # by the stream
+    alerts: Ranges  # taken by the alert call
+    head: tuple[int, bytes] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFacts:
+    """What a device says of itself."""
+
+    head: int
+    software_version: str
+    machines: Sequence[Mapping[str, object]]  # columns of `machine` without the key's enterprise, site and device
+
+
+def greet(connection: Connection, key: CursorKey, facts: DeviceFacts, now_ns: int) -> Greeting:
+    """Write what the device says of itself, and return what is stored of its epoch."""
+    owner = {"enterprise": key.enterprise, "site": key.site, "device": key.device}
+    seen = {**owner, "software_version": facts.software_version, "last_seen_ns": now_ns}
+    upsert(connection, t.device, [seen], update=["software_version", "last_seen_ns"])
+    machines = {str(m["machine"]): {**owner, **m} for m in facts.machines}
+    changing = ["device", "line", "machine_class", "simulated", "speed_rpm", "channels"]
+    upsert(connection, t.machine, list(machines.values()), update=changing)
+    _lock(connection, [key], now_ns)
+    behind = [*key.where(t.cursor), t.cursor.c.device_head < facts.head]
+    connection.execute(update(t.cursor).where(*behind).values(device_head=facts.head))
+    row = connection.execute(select(t.cursor).where(*key.where(t.cursor))).one()
+    head = (row.head_sequence, row.head_digest) if row.head_sequence else None
+    return Greeting(Ranges.decode(row.ranges), alerts_taken(connection, key), head)
+
+
+def alerts_taken(connection: Connection, key: CursorKey) -> Ranges:
+    """Return the sequences of this epoch that the alert call took."""
+    taken: Iterable[int] = connection.scalars(select(t.alert_taken.c.sequence).where(*key.where(t.alert_taken)))
+    return Ranges((s, s) for s in sorted(taken))

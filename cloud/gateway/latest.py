@@ -1,0 +1,93 @@
+"""The newest value of each metric of each machine, for the pages: gathered in memory, written at most once a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import Connection
+
+from cloud.catalogue import tables as t
+from cloud.catalogue.upsert import upsert
+from cloud.gateway.records import Piece
+
+Point = tuple[str, str, str]  # site, machine, channel
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    columns: tuple[str, ...]
+    values: tuple[float, ...]
+    event_time_ns: int
+    received_ns: int
+    source: str
+    replay: bool
+
+
+class Latest:
+    """What changed since the last write."""
+
+    def __init__(self, enterprise: str) -> None:
+        self._enterprise = enterprise
+        self._rows: dict[tuple[Point, str], _Row] = {}  # by point and schema
+        self._seen: dict[tuple[str, str], int] = {}  # by site and device
+
+    def add(self, pieces: Iterable[Piece]) -> None:
+        """Take note of rows that are stored."""
+        for piece in pieces:
+            block = piece.block
+            owner = (block.stream.site, block.stream.device)
+            self._seen[owner] = max(self._seen.get(owner, 0), block.received_ns)
+            if block.schema is None:
+                continue
+            points = block.point[piece.rows]
+            for point in np.unique(points):
+                rows = piece.rows[points == point]
+                self._note(piece, int(point), int(rows[block.event_time_ns[rows].argmax()]))
+
+    def _note(self, piece: Piece, point: int, row: int) -> None:
+        block = piece.block
+        assert block.schema is not None
+        key = (block.stream.site, block.machines[point], block.channels[point]), block.schema.columns[0]
+        time_ns = int(block.event_time_ns[row])
+        known = self._rows.get(key)
+        if known is None or known.event_time_ns <= time_ns:
+            values = tuple(float(v) for v in block.values[row])
+            self._rows[key] = _Row(block.schema.columns, values, time_ns, block.received_ns, block.source, block.replay)
+
+    def take(self) -> Latest:
+        """Return what there is and start anew."""
+        taken = Latest(self._enterprise)
+        taken._rows, self._rows = self._rows, {}
+        taken._seen, self._seen = self._seen, {}
+        return taken
+
+    def write(self, connection: Connection) -> None:
+        """Upsert everything; an older value never replaces a newer one."""
+        rows = {
+            (*point, metric): {
+                "enterprise": self._enterprise,
+                "site": point[0],
+                "machine": point[1],
+                "channel": point[2],
+                "metric": metric,
+                "value": value,
+                "event_time_ns": row.event_time_ns,
+                "received_ns": row.received_ns,
+                "source": row.source,
+                "replay": row.replay,
+            }
+            for (point, _), row in self._rows.items()
+            for metric, value in zip(row.columns, row.values, strict=True)
+        }
+        changing = ["value", "event_time_ns", "received_ns", "source", "replay"]
+        upsert(connection, t.latest, list(rows.values()), update=changing, newer="event_time_ns")
+        seen = [
+            {"enterprise": self._enterprise, "site": site, "device": device, "last_seen_ns": ns}
+            for (site, device), ns in self._seen.items()
+        ]
+        upsert(connection, t.device, seen, update=["last_seen_ns"])
+
+    def __bool__(self) -> bool:
+        return bool(self._rows or self._seen)

@@ -1,0 +1,146 @@
+"""Rows to Parquet: one segment for each site, kind and schema of a flush.
+
+Flat float columns, no dictionary and zstd-1 for values; names as dictionaries. That is 0.6 us a row for 13 features,
+half of what a list column costs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from cloud.gateway.records import Block, Kind, Piece
+from cloud.lake.objects import to_parquet
+
+# A segment of any kind starts with these columns; those of the kind follow.
+IDENTITY = (
+    "device",
+    "epoch",
+    "sequence",
+    "machine",
+    "channel",
+    "event_time_ns",
+    "received_ns",
+    "quality",
+    "replay",
+    "source",
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Group:
+    """What one segment holds."""
+
+    site: str
+    kind: str
+    schema: str  # hex, empty where the kind has none
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A segment, ready to be put into the object store."""
+
+    group: Group
+    data: bytes
+    rows: int
+    first_time_ns: int
+    last_time_ns: int
+    machines: tuple[str, ...]
+
+
+def group(pieces: Iterable[Piece]) -> dict[Group, list[Piece]]:
+    """Sort pieces by the segment they belong to."""
+    groups: dict[Group, list[Piece]] = defaultdict(list)
+    for piece in pieces:
+        block = piece.block
+        schema = f"{block.schema_id:016x}" if block.schema else ""
+        groups[Group(block.stream.site, block.kind.label, schema)].append(piece)
+    return dict(groups)
+
+
+def encode(key: Group, pieces: Sequence[Piece]) -> Encoded:
+    """Return the Parquet bytes of all rows of `pieces`, in their order."""
+    times = _join(pieces, lambda b: b.event_time_ns)
+    machine, machines = _names(pieces, lambda b: b.machines)
+    channel, _ = _names(pieces, lambda b: b.channels)
+    columns: dict[str, Any] = {
+        "device": _per_block(pieces, lambda b: b.stream.device),
+        "epoch": _spread(pieces, [p.block.stream.epoch for p in pieces], np.int64),
+        "sequence": np.concatenate([p.sequences for p in pieces]),
+        "machine": machine,
+        "channel": channel,
+        "event_time_ns": times,
+        "received_ns": _spread(pieces, [p.block.received_ns for p in pieces], np.int64),
+        "quality": _join(pieces, lambda b: b.quality),
+        "replay": _spread(pieces, [p.block.replay for p in pieces], np.bool_),
+        "source": _per_block(pieces, lambda b: b.source),
+    }
+    columns |= _own_columns(pieces)
+    table = pa.table(
+        {name: column if isinstance(column, pa.Array) else pa.array(column) for name, column in columns.items()}
+    )
+    return Encoded(
+        group=key,
+        data=to_parquet(table),
+        rows=table.num_rows,
+        first_time_ns=int(times.min()),
+        last_time_ns=int(times.max()),
+        machines=tuple(machines),
+    )
+
+
+def _own_columns(pieces: Sequence[Piece]) -> dict[str, Any]:
+    """Return the columns after the identity."""
+    block = pieces[0].block
+    if block.kind is Kind.GAP:
+        told = [json.dumps([[g.first, g.last, g.reason] for g in p.block.gaps]) for p in pieces for _ in p.rows]
+        return {"gaps": pa.array(told, pa.string())}
+    if block.schema is not None:
+        values = np.ascontiguousarray(_join(pieces, lambda b: b.values).T, np.float32)
+        return {name: values[i] for i, name in enumerate(block.schema.columns)}
+    flat = np.concatenate([p.block.values[p.rows].astype(np.float32, copy=False).ravel() for p in pieces])
+    widths = np.repeat([p.block.values.shape[1] for p in pieces], [len(p.rows) for p in pieces])
+    ends = np.concatenate([[0], np.cumsum(widths)]).astype(np.int64)
+    return {
+        "values": pa.LargeListArray.from_arrays(pa.array(ends), pa.array(flat)),
+        "step": _spread(pieces, [p.block.step for p in pieces], np.float64),
+        "scale": _spread(pieces, [p.block.scale for p in pieces], np.float64),
+    }
+
+
+def _join(pieces: Sequence[Piece], column: Any) -> NDArray[Any]:
+    return np.concatenate([column(p.block)[p.rows] for p in pieces])
+
+
+def _spread(pieces: Sequence[Piece], values: Sequence[Any], dtype: Any) -> NDArray[Any]:
+    """Repeat one value per piece for each of its rows."""
+    return np.repeat(np.array(values, dtype), [len(p.rows) for p in pieces])
+
+
+def _per_block(pieces: Sequence[Piece], name: Any) -> Any:
+    """Return one name per piece as a dictionary column."""
+    index: dict[str, int] = {}
+    indices = [index.setdefault(name(p.block), len(index)) for p in pieces]
+    return pa.DictionaryArray.from_arrays(
+        pa.array(_spread(pieces, indices, np.int32)), pa.array(list(index), pa.string())
+    )
+
+
+def _names(pieces: Sequence[Piece], names: Any) -> tuple[Any, list[str]]:
+    """Return one of the point's names per row as a dictionary column, and the names that occur."""
+    index: dict[str, int] = {}
+    parts = []
+    for piece in pieces:
+        block: Block = piece.block
+        here = np.array([index.setdefault(n, len(index)) for n in names(block)] or [index.setdefault("", 0)], np.int32)
+        parts.append(here[block.point[piece.rows]])
+    return pa.DictionaryArray.from_arrays(pa.array(np.concatenate(parts)), pa.array(list(index), pa.string())), list(
+        index
+    )

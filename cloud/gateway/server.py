@@ -1,0 +1,188 @@
+"""Starts and ends a gateway: the gRPC server, the writer, the downlink's poll and the compaction.
+
+Everything durable is in the catalogue and the object store, so a gateway can be killed at any time and started
+anywhere. Ended kindly, it stops reading, stores what it has, says so, and then closes its streams.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from cloud.catalogue.access import writing
+from cloud.catalogue.ingest import CursorKey, DeviceFacts, greet
+from cloud.config import CloudConfig
+from cloud.gateway.alerts import Alerts, Take
+from cloud.gateway.budget import Budget
+from cloud.gateway.intake import Intakes
+from cloud.gateway.records import Mark
+from cloud.gateway.rollout import Board, Rollout
+from cloud.gateway.session import Greeted, Limits, Telemetry
+from cloud.gateway.wire import Hello
+from cloud.gateway.writer import Closing, Writer
+from cloud.lake.compaction import Compactor
+from models.errors import ConfigurationError
+from protos.forewarn.alert.v1 import alert_pb2_grpc
+from protos.forewarn.rollout.v1 import rollout_pb2_grpc
+from protos.forewarn.telemetry.v1 import telemetry_pb2_grpc
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from cloud.store import ObjectStore
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+LARGEST_MESSAGE = 4 * 1024 * 1024
+_THREADS = 8  # for short calls to catalogue and store
+
+_OPTIONS: list[tuple[str, int]] = [
+    ("grpc.max_receive_message_length", LARGEST_MESSAGE),
+    ("grpc.so_reuseport", 0),  # a second gateway on the same port is a mistake to be told
+    ("grpc.keepalive_time_ms", 20_000),  # a half-open connection ends after time + timeout
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # devices behind NAT ping as well
+]
+
+
+class Gateway:
+    """One gateway process's services over a catalogue and an object store."""
+
+    def __init__(
+        self,
+        config: CloudConfig,
+        *,
+        engine: Engine,
+        store: ObjectStore,
+        take_alert: Take,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._config = config
+        self._engine = engine
+        self._now_ns = now_ns
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="gateway")
+        enterprise = config.enterprise
+        self.budget = Budget(config.pending_bytes)
+        intakes = Intakes()
+        closing = Closing(seconds=config.segment_seconds, bytes=config.segment_bytes)
+        self._writer = Writer(
+            enterprise=enterprise,
+            engine=engine,
+            store=store,
+            intakes=intakes,
+            budget=self.budget,
+            closing=closing,
+            now_ns=now_ns,
+        )
+        self._telemetry = Telemetry(
+            enterprise=enterprise,
+            greet=self._greet,
+            intakes=intakes,
+            writer=self._writer,
+            budget=self.budget,
+            limits=Limits(credit_bytes=config.credit_bytes, largest_message_bytes=LARGEST_MESSAGE),
+            now_ns=now_ns,
+        )
+        self._board = Board(enterprise, engine, self._in_thread)
+        self._rollout = Rollout(
+            enterprise=enterprise,
+            engine=engine,
+            store=store,
+            board=self._board,
+            in_thread=self._in_thread,
+            now_ns=now_ns,
+        )
+        self._alerts = Alerts(enterprise, take_alert, self._in_thread)
+        self._compactor = Compactor(enterprise, engine, store, now_ns=now_ns)
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # set at run time
+        self._server = grpc.aio.server(options=_OPTIONS)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, address: str) -> str:
+        """Listen on `address` (`host:port`, port 0 is any free one) and return where."""
+        telemetry_pb2_grpc.add_TelemetryServiceServicer_to_server(self._telemetry, self._server)  # type: ignore[no-untyped-call]
+        alert_pb2_grpc.add_AlertServiceServicer_to_server(self._alerts, self._server)  # type: ignore[no-untyped-call]
+        rollout_pb2_grpc.add_RolloutServiceServicer_to_server(self._rollout, self._server)  # type: ignore[no-untyped-call]
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        host = address.rpartition(":")[0]
+        try:
+            port = self._server.add_insecure_port(address)
+        except RuntimeError as e:
+            raise ConfigurationError(f"cannot listen on {address}", mend="is another gateway running there?") from e
+        await self._server.start()
+        self._tasks = [asyncio.create_task(self._writer.run()), asyncio.create_task(self._board.run())]
+        if self._config.compact_seconds > 0:
+            self._tasks.append(asyncio.create_task(self._compactor.run(self._config.compact_seconds, self._in_thread)))
+        await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
+        log.info("gateway listens", address=f"{host}:{port}")
+        return f"{host}:{port}"
+
+    async def failed(self) -> None:
+        """Wait until a part of the gateway fails, and raise what it raised."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+
+    async def stop(self, *, within_s: float) -> None:
+        """Store what was taken, say so to the devices and close; whatever is not done `within_s` is cut off."""
+        await self._health.enter_graceful_shutdown()
+        self._telemetry.drain()
+        self._rollout.drain()
+        try:
+            async with asyncio.timeout(within_s):
+                await self._writer.drain()
+        except TimeoutError:
+            log.warning("drained in part", hint="the devices keep what was not stored and send it again")
+        self._telemetry.flushed()
+        await self._server.stop(grace=2.0)
+        await self._end()
+
+    async def kill(self) -> None:
+        """End at once, as a crash would: nothing is stored and nothing is said. For tests of what survives."""
+        for task in self._tasks:
+            task.cancel()
+        await self._server.stop(grace=None)
+        await self._end()
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._writer.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _in_thread(self, call: Callable[[], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    async def _greet(self, hello: Hello) -> Greeted:
+        stream = hello.stream
+        key = CursorKey(self._config.enterprise, stream.site, stream.device, stream.epoch)
+        machines = [
+            {
+                "machine": m.name,
+                "machine_class": m.machine_class,
+                "simulated": m.simulated,
+                "speed_rpm": m.speed_rpm,
+                "line": m.line,
+                "channels": m.channels,
+            }
+            for m in hello.machines
+        ]
+        facts = DeviceFacts(head=hello.head, software_version=hello.software_version, machines=machines)
+
+        def write() -> Greeted:
+            with writing(self._engine) as connection:
+                known = greet(connection, key, facts, self._now_ns())
+            return Greeted(known.stored, known.alerts, Mark(*known.head) if known.head else None)
+
+        greeted: Greeted = await self._in_thread(write)
+        return greeted

@@ -1,0 +1,262 @@
+"""One device's stream: Hello and Welcome, then batches up and acknowledgements down.
+
+The reader takes a message, waits for its bytes to fit into the gateway's memory (so a slow store is felt as credit that
+does not come back), and hands the new records to the writer. The acknowledger sends what has piled up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc.aio
+import numpy as np
+import structlog
+
+from cloud.gateway import loads, rules, wire
+from cloud.gateway.budget import Budget
+from cloud.gateway.intake import Intake, Intakes, Outgoing
+from cloud.gateway.records import Code, Mark, Piece, Rejected, Schema
+from cloud.gateway.statuses import Overloaded, abort
+from cloud.gateway.writer import Writer
+from cloud.ranges import Ranges
+from models.errors import ForewarnError, Unavailable, WrongUse
+from protos.forewarn.telemetry.v1 import telemetry_pb2 as pb
+from protos.forewarn.telemetry.v1 import telemetry_pb2_grpc
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+HELLO_SECONDS = 10.0
+COALESCE_SECONDS = 0.01  # acknowledgements that come within it travel together
+FINISH_SECONDS = 60.0  # how long a device that has said everything may wait for its last `stored`
+LAST_ACK_SECONDS = 5.0
+_SCHEMAS = 256  # in one stream
+_OVERHEAD = 512  # bytes that a batch costs in memory beside its columns
+
+Context = grpc.aio.ServicerContext[pb.StreamRequest, pb.StreamResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class Greeted:
+    """What the catalogue knows of the device's epoch."""
+
+    stored: Ranges  # by the stream
+    alerts: Ranges  # taken by the alert call
+    head: Mark | None
+
+
+Greeter = Callable[[wire.Hello], Awaitable[Greeted]]  # may raise `Unavailable`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one device and one gateway may have on the way."""
+
+    credit_bytes: int
+    largest_message_bytes: int
+    wait_seconds: float = 30.0  # for room in memory, before RESOURCE_EXHAUSTED
+
+
+class Telemetry(telemetry_pb2_grpc.TelemetryServiceServicer):
+    """The telemetry service."""
+
+    def __init__(
+        self,
+        *,
+        enterprise: str,
+        greet: Greeter,
+        intakes: Intakes,
+        writer: Writer,
+        budget: Budget,
+        limits: Limits,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._enterprise = enterprise
+        self._greet = greet
+        self._intakes = intakes
+        self.writer = writer
+        self.budget = budget
+        self.limits = limits
+        self.now_ns = now_ns
+        self._draining = asyncio.Event()
+        self._flushed = asyncio.Event()
+
+    def drain(self) -> None:
+        """Stop reading from every stream; sessions end after `flushed` and their last acknowledgement."""
+        self._draining.set()
+
+    def flushed(self) -> None:
+        """Everything that was taken is stored."""
+        self._flushed.set()
+
+    async def Stream(self, request_iterator: AsyncIterator[pb.StreamRequest], context: Context) -> None:
+        """Serve one connection of one device."""
+        try:
+            async with asyncio.timeout(HELLO_SECONDS):
+                hello = await self._hello(request_iterator)
+                outgoing = Outgoing()
+                intake = self._intakes.attach(hello.stream, outgoing)
+            try:
+                await self._serve(hello, Session(self, intake, outgoing), request_iterator, context)
+            finally:
+                self._intakes.detach(intake, outgoing)
+        except TimeoutError:
+            await abort(context, WrongUse(f"no Hello within {HELLO_SECONDS:.0f} s"))
+        except ForewarnError as e:
+            log.warning("stream refused", peer=context.peer(), reason=str(e))
+            await abort(context, e)
+
+    async def _hello(self, requests: AsyncIterator[pb.StreamRequest]) -> wire.Hello:
+        first = await anext(requests, None)
+        if first is None or first.WhichOneof("message") != "hello":
+            raise WrongUse("the first message of a stream is Hello")
+        return wire.read_hello(first.hello, self._enterprise)
+
+    async def _serve(
+        self, hello: wire.Hello, session: Session, requests: AsyncIterator[pb.StreamRequest], context: Context
+    ) -> None:
+        greeted = await self._greet(hello)
+        session.intake.stored = greeted.stored.copy()
+        everything = greeted.stored.copy()
+        everything.update(greeted.alerts)
+        limits = self.limits
+        answer = wire.welcome(
+            everything,
+            greeted.head,
+            credit_bytes=limits.credit_bytes,
+            largest_message_bytes=limits.largest_message_bytes,
+        )
+        await context.write(answer)
+        log.info("device connected", device=hello.stream.device, site=hello.stream.site, stored=len(greeted.stored))
+        acknowledger = asyncio.create_task(session.acknowledge(context))
+        reader = asyncio.create_task(session.read(requests))
+        draining = asyncio.create_task(self._draining.wait())
+        try:
+            await asyncio.wait({reader, acknowledger, draining}, return_when=asyncio.FIRST_COMPLETED)
+            if reader.done():
+                reader.result()
+                await session.finished(FINISH_SECONDS)
+            elif draining.done():
+                await self._flushed.wait()
+            await session.close(acknowledger)
+        finally:
+            await _end(reader, acknowledger, draining)
+
+
+class Session:
+    """The state of one connection."""
+
+    def __init__(self, service: Telemetry, intake: Intake, outgoing: Outgoing) -> None:
+        self._service = service
+        self.intake = intake
+        self._outgoing = outgoing
+        self._schemas: dict[int, Schema] = {}
+        self._closing = False
+
+    async def read(self, requests: AsyncIterator[pb.StreamRequest]) -> None:
+        """Take messages until the device has said everything."""
+        async for request in requests:
+            match request.WhichOneof("message"):
+                case "schema":
+                    self._learn(wire.read_schema(request.schema))
+                case "batches":
+                    for batch in request.batches.batches:
+                        await self._take(batch)
+                case "hello":
+                    raise WrongUse("a second Hello in one stream")
+                case _:
+                    raise WrongUse("a message of a kind that this gateway does not know", mend="update the gateway")
+
+    def _learn(self, schema: Schema) -> None:
+        if len(self._schemas) >= _SCHEMAS:
+            raise WrongUse(f"more than {_SCHEMAS} schemas in one stream")
+        self._schemas[schema.id] = schema
+
+    async def _take(self, batch: pb.Batch) -> None:
+        """Take one batch: what is new goes to the writer, what is stored already is said at once."""
+        rules.check_range(batch.first_sequence, batch.count)
+        service = self._service
+        size = batch.ByteSize() + _OVERHEAD
+        try:
+            await service.budget.take(size, within_s=service.limits.wait_seconds)
+        except TimeoutError:
+            raise Overloaded(
+                "the gateway's memory is full, because its store or catalogue is slow or away",
+                mend="keep the records and try again later",
+            ) from None
+        last = batch.first_sequence + batch.count - 1
+        new, known = self.intake.take(batch.first_sequence, last)
+        self._outgoing.add(received=[(batch.first_sequence, last)], stored=known)
+        if not new:
+            service.budget.give(size)
+            return
+        piece, rejected = self._judge(batch, new)
+        service.writer.add(piece, rejected, self.intake.stream, Mark(last, batch.digest), size)
+
+    def _judge(self, batch: pb.Batch, new: Ranges) -> tuple[Piece | None, list[Rejected]]:
+        """Return the new rows that are good, and the new ones that are not."""
+        schema = self._schemas.get(batch.schema) if batch.schema else None
+        try:
+            block = wire.read_batch(batch, self.intake.stream, schema, self._service.now_ns())
+        except wire.Malformed as e:
+            return None, self._refuse(batch, {s: (e.code, e.reason) for lo, hi in new for s in range(lo, hi + 1)})
+        fresh = loads.within(block, new)
+        verdicts = rules.judge(block)
+        rows = np.flatnonzero(fresh & verdicts.good)
+        bad = np.flatnonzero(fresh & ~verdicts.good).tolist()
+        reasons = {block.first + row: (Code(int(verdicts.codes[row])), verdicts.reason(row)) for row in bad}
+        return (Piece(block, rows) if len(rows) else None), self._refuse(batch, reasons)
+
+    def _refuse(self, batch: pb.Batch, reasons: dict[int, tuple[Code, str]]) -> list[Rejected]:
+        """Return the records to be quarantined; `reasons` is by sequence."""
+        stream = self.intake.stream
+        rejected = [
+            Rejected(stream, sequence, code, reason, wire.single(batch, sequence - batch.first_sequence))
+            for sequence, (code, reason) in reasons.items()
+        ]
+        if rejected:
+            first = rejected[0]
+            log.warning(
+                "records quarantined",
+                device=stream.device,
+                count=len(rejected),
+                first=first.sequence,
+                reason=first.reason,
+            )
+        return rejected
+
+    async def acknowledge(self, context: Context) -> None:
+        """Send what has piled up, until `close`."""
+        while not self._closing or self._outgoing.ready.is_set():
+            await self._outgoing.ready.wait()
+            if not self._closing:
+                await asyncio.sleep(COALESCE_SECONDS)
+            pile = self._outgoing.take()
+            if pile[0] or pile[1]:
+                await context.write(wire.ack(*pile))
+
+    async def finished(self, within_s: float) -> None:
+        """Wait until everything that was taken from this device is stored."""
+        try:
+            async with asyncio.timeout(within_s):
+                while self.intake.pending:
+                    await self._outgoing.ready.wait()
+                    await asyncio.sleep(COALESCE_SECONDS)
+        except TimeoutError:
+            raise Unavailable("what was sent is not stored yet", mend="connect again and ask") from None
+
+    async def close(self, acknowledger: asyncio.Task[None]) -> None:
+        """Let the last acknowledgement go out; its failure is raised here."""
+        self._closing = True
+        self._outgoing.ready.set()
+        async with asyncio.timeout(LAST_ACK_SECONDS):
+            await acknowledger
+
+
+async def _end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks and wait for their end; a failure of one that had ended before is its own reader's business."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,249 @@
+"""Makes records durable: closes a load by size or age, stores it, and only then says so.
+
+Invariants:
+- A load's objects are in the store before its transaction begins; `stored` is said after the transaction has ended.
+- While store or catalogue are away, the load stays in memory and is tried again with jitter. What devices send
+  meanwhile is bounded by the budget, and they keep it themselves until they hear `stored`.
+- An object that no commit names is waste, never data: the garbage collection removes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import stamina
+import structlog
+
+from cloud.catalogue.access import writing
+from cloud.catalogue.ingest import Advance, AlreadyStored, CursorKey, Ingest, Missing, Quarantined, commit
+from cloud.catalogue.lake import Segment
+from cloud.gateway import loads
+from cloud.gateway.budget import Budget
+from cloud.gateway.intake import Intakes
+from cloud.gateway.latest import Latest
+from cloud.gateway.records import Load, Mark, Piece, Rejected, Stream
+from cloud.gateway.segments import encode, group
+from cloud.lake.objects import new_key, sha256
+from cloud.ranges import Ranges
+from models.errors import ConfigurationError, Unavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from cloud.store import ObjectStore
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+LATEST_SECONDS = 1.0  # how often the pages' newest values are written, at most
+PUT_AGAIN_SECONDS = 600.0  # an object that waited longer for its commit could be collected as waste: put it again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """When a load is closed."""
+
+    seconds: float
+    bytes: int
+
+
+class Writer:
+    """Collects what the sessions took and stores it, one load after the other."""
+
+    def __init__(
+        self,
+        *,
+        enterprise: str,
+        engine: Engine,
+        store: ObjectStore,
+        intakes: Intakes,
+        budget: Budget,
+        closing: Closing,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._enterprise = enterprise
+        self._engine = engine
+        self._store = store
+        self._intakes = intakes
+        self._budget = budget
+        self._closing = closing
+        self._now_ns = now_ns
+        self._load = Load()
+        self._opened_s = 0.0  # when the load's first record came
+        self._changed = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._draining = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="segment-writer")
+        self._latest = Latest(enterprise)
+        self._latest_s = 0.0
+
+    def add(self, piece: Piece | None, rejected: list[Rejected], stream: Stream, head: Mark, size: int) -> None:
+        """Take the new records of one batch; `size` was taken from the budget, and goes back when they are stored."""
+        if not self._load:
+            self._opened_s = time.monotonic()
+        if piece is not None:
+            self._load.pieces.append(piece)
+        self._load.rejected += rejected
+        self._load.mark(stream, head)
+        self._load.bytes += size
+        self._idle.clear()
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Store loads until cancelled."""
+        while True:
+            await self._wait()
+            if self._load_due():
+                load, self._load = self._load, Load()
+                await self._keep(load)
+            if self._latest_due():
+                await self._write_latest()
+            if not self._load:
+                self._idle.set()
+
+    async def drain(self) -> None:
+        """Store everything that was taken, without waiting for size or age."""
+        self._draining = True
+        self._changed.set()
+        await self._idle.wait()
+
+    def _load_due(self) -> bool:
+        old = time.monotonic() >= self._opened_s + self._closing.seconds
+        return bool(self._load) and (old or self._draining or self._load.bytes >= self._closing.bytes)
+
+    def _latest_due(self) -> bool:
+        return bool(self._latest) and (self._draining or time.monotonic() >= self._latest_s + LATEST_SECONDS)
+
+    async def _wait(self) -> None:
+        """Wait until a load or the newest values are due."""
+        while not (self._load_due() or self._latest_due()):
+            self._changed.clear()
+            times = [self._opened_s + self._closing.seconds] if self._load else []
+            times += [self._latest_s + LATEST_SECONDS] if self._latest else []
+            wait_s = max(min(times) - time.monotonic(), 0.0) if times else None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._changed.wait()
+
+    async def _keep(self, load: Load) -> None:
+        """Store one load, however long store and catalogue are away, and tell the devices."""
+        attempt = _Attempt(self, load)
+        async for trial in stamina.retry_context(
+            on=(Unavailable, ConfigurationError),
+            attempts=None,
+            timeout=None,
+            wait_initial=0.1,
+            wait_max=5.0,
+            wait_jitter=0.5,
+        ):
+            with trial:
+                await self._in_thread(attempt.run)
+        for stream, ranges in loads.sequences(load).items():
+            self._intakes.commit(stream, ranges, [r for r in load.rejected if r.stream == stream])
+        self._latest.add(attempt.pieces)
+        self._budget.give(load.bytes)
+
+    async def _write_latest(self) -> None:
+        latest = self._latest.take()
+
+        def write() -> None:
+            with writing(self._engine) as connection:
+                latest.write(connection)
+
+        try:
+            await self._in_thread(write)
+        except Unavailable as e:  # the next second brings newer values
+            log.warning("latest values not written", reason=str(e))
+        self._latest_s = time.monotonic()
+
+    async def _in_thread(self, call: Callable[[], None]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    def close(self) -> None:
+        """Let the thread go; what it does just now ends by its own bounds."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+class _Attempt:
+    """One load on its way into store and catalogue; keeps what a failed trial achieved for the next one."""
+
+    def __init__(self, writer: Writer, load: Load) -> None:
+        self._writer = writer
+        self._load = load
+        self.pieces = load.pieces
+        self._rejected = load.rejected
+        self._segments: list[Segment] | None = None
+        self._put_s = 0.0
+
+    def run(self) -> None:
+        """Put what is not in the store yet, then commit; runs in the writer's thread."""
+        while True:
+            if self._segments is None or time.monotonic() - self._put_s > PUT_AGAIN_SECONDS:
+                self._segments = self._put()
+            try:
+                with writing(self._writer._engine) as connection:
+                    commit(connection, self._writer._enterprise, self._ingest(), self._writer._now_ns())
+                return
+            except AlreadyStored as e:
+                log.info("another gateway was first", records=sum(map(len, e.ranges.values())))
+                self._without(e)
+
+    def _put(self) -> list[Segment]:
+        writer, now_ns = self._writer, self._writer._now_ns()
+        self._put_s = time.monotonic()
+        segments = []
+        for key, pieces in group(self.pieces).items():
+            made = encode(key, pieces)
+            path = new_key(writer._enterprise, key.site, key.kind, now_ns)
+            writer._store.put(path, made.data)
+            segments.append(
+                Segment(
+                    site=key.site,
+                    path=path,
+                    kind=key.kind,
+                    schema=key.schema,
+                    rows=made.rows,
+                    bytes=len(made.data),
+                    sha256=sha256(made.data),
+                    first_time_ns=made.first_time_ns,
+                    last_time_ns=made.last_time_ns,
+                    machines=made.machines,
+                )
+            )
+        return segments
+
+    def _without(self, stored: AlreadyStored) -> None:
+        """Take out what another gateway stored; the objects that hold it are waste from now on."""
+        known = {Stream(k.site, k.device, k.epoch): ranges for k, ranges in stored.ranges.items()}
+        self.pieces = loads.without(self.pieces, known)
+        self._rejected = [r for r in self._rejected if not known.get(r.stream, Ranges()).contains(r.sequence)]
+        waste, self._segments = self._segments or [], None
+        for one in waste:
+            try:
+                self._writer._store.delete(one.path)
+            except Unavailable as e:
+                log.warning("waste left for the garbage collection", path=one.path, reason=str(e))
+
+    def _ingest(self) -> Ingest:
+        assert self._segments is not None
+        enterprise = self._writer._enterprise
+        key = {s: CursorKey(enterprise, s.site, s.device, s.epoch) for s in self._load.heads}
+        sequences: dict[Stream, Ranges] = defaultdict(Ranges)
+        sequences.update(loads.sequences(Load(self.pieces, self._rejected)))
+        heads = {s: (mark.sequence, mark.digest) for s, mark in self._load.heads.items()}
+        blocks = [p.block for p in self.pieces]
+        return Ingest(
+            segments=self._segments,
+            advances={key[s]: Advance(sequences[s], heads[s]) for s in self._load.heads},
+            quarantined=[
+                Quarantined(key[r.stream], r.sequence, r.code.name.lower(), r.reason, r.record) for r in self._rejected
+            ],
+            missing=[Missing(key[b.stream], g.first, g.last, g.reason) for b in blocks for g in b.gaps],
+            schemas={b.schema.id: (b.schema.columns, b.schema.units) for b in blocks if b.schema is not None},
+        )

@@ -1,0 +1,1 @@
+"""What devices measured: immutable Parquet segments in the object store, named by the catalogue, never by a listing."""

@@ -1,0 +1,69 @@
+"""The lake's objects: their names, their sums, and their form."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import secrets
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+
+from models.errors import ForewarnError
+
+if TYPE_CHECKING:
+    from cloud.store import ObjectStore
+
+_NAMES = ("device", "machine", "channel", "source")
+_AGE = re.compile(r"/([0-9a-f]{16})-[0-9a-f]{8}\.parquet$")
+
+
+def new_key(enterprise: str, site: str, kind: str, now_ns: int) -> str:
+    """Return a new segment's key: partitions first, then the time it was made, so that names sort by age."""
+    date = datetime.fromtimestamp(now_ns / 1e9, UTC).date().isoformat()
+    name = f"{now_ns:016x}-{secrets.token_hex(4)}.parquet"
+    return f"{prefix(enterprise)}site={site}/kind={kind}/date={date}/{name}"
+
+
+def prefix(enterprise: str) -> str:
+    """Return what all keys of an enterprise's lake start with."""
+    return f"lake/enterprise={enterprise}/"
+
+
+def made_ns(key: str) -> int | None:
+    """Return when an object was made, from its name; None for a name that is not ours."""
+    found = _AGE.search(key)
+    return int(found[1], 16) if found else None
+
+
+def sha256(data: bytes) -> str:
+    """Return the hex digest that the catalogue keeps."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class ObjectDamaged(ForewarnError):
+    """An object is absent or is not what the catalogue says it is."""
+
+
+def read_checked(store: ObjectStore, path: str, digest: str) -> bytes:
+    """Return an object's bytes after comparing them with the catalogue's digest; `ObjectDamaged` otherwise."""
+    mend = "restore it from a backup of the object store; `forewarn lake verify` lists all damage"
+    try:
+        data = store.get(path)
+    except KeyError as e:
+        raise ObjectDamaged("the object is missing", where=path, mend=mend) from e
+    if sha256(data) != digest:
+        raise ObjectDamaged("the object's bytes are not those that were stored", where=path, mend=mend)
+    return data
+
+
+def to_parquet(table: Any) -> bytes:
+    """Return a table as a segment's bytes: zstd-1, names as dictionaries, flat values plain."""
+    out = io.BytesIO()
+    names = [n for n in _NAMES if n in table.column_names]
+    pq.write_table(
+        table, out, compression="zstd", compression_level=1, use_dictionary=names, write_statistics=["sequence"]
+    )
+    return out.getvalue()

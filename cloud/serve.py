@@ -1,0 +1,100 @@
+"""Gateway and pages in one process: start, run until a signal or a failure, end kindly."""
+
+# ruff: noqa: PLC0415 - a gateway without pages imports none
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from cloud.gateway.server import Gateway
+from models.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from cloud.wiring import Cloud
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+DRAIN_SECONDS = 8.0  # for what was taken; the devices keep the rest
+_PAGE_SECONDS = 2  # for open pages when the process ends
+
+
+async def serve(cloud: Cloud, *, gateway: str, page: str | None, ready: Callable[[str], None]) -> None:
+    """Run until SIGTERM or SIGINT; `ready` gets the line with the addresses. A part that fails ends all."""
+    ending = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+    served = Gateway(cloud.config, engine=cloud.engine, store=cloud.store, take_alert=cloud.alerts.take)
+    addresses = {"gateway": await served.start(gateway)}
+    pages = None
+    running = [asyncio.create_task(served.failed()), asyncio.create_task(ending.wait())]
+    try:
+        if page is not None:
+            pages = Pages(cloud, page)
+            addresses["page"] = await pages.start()
+            running.append(asyncio.create_task(pages.run()))
+        ready(json.dumps(addresses))
+        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+        log.info("ending", drain_seconds=DRAIN_SECONDS)
+    finally:
+        if pages is not None:
+            pages.end()
+        await served.stop(within_s=DRAIN_SECONDS)
+        for task in running[:2]:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+class Pages:
+    """The web pages under uvicorn, on a socket of their own."""
+
+    def __init__(self, cloud: Cloud, address: str) -> None:
+        import uvicorn
+
+        from cloud.web.app import create_app
+
+        self._address = address
+        config = uvicorn.Config(
+            create_app(cloud),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_PAGE_SECONDS,
+        )
+
+        class Server(uvicorn.Server):
+            """Leaves signals to `serve`."""
+
+            @contextlib.contextmanager
+            def capture_signals(self) -> Iterator[None]:
+                yield
+
+        self._server: Any = Server(config)
+        self._socket: socket.socket | None = None
+
+    async def start(self) -> str:
+        """Take the address; return it as people type it."""
+        host, _, port = self._address.rpartition(":")
+        try:
+            self._socket = socket.create_server((host, int(port)), backlog=512)
+        except (OSError, ValueError) as e:
+            raise ConfigurationError(f"cannot show pages at {self._address}: {e}", mend="give another --page") from e
+        host, number = self._socket.getsockname()[:2]
+        return f"http://{host}:{number}"
+
+    async def run(self) -> None:
+        """Answer until `end`."""
+        assert self._socket is not None
+        await self._server.serve(sockets=[self._socket])
+
+    def end(self) -> None:
+        """Ask the server to end."""
+        self._server.should_exit = True

@@ -1,0 +1,1 @@
+"""The pages the crew sees: server-rendered, phone first, live."""

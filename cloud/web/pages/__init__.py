@@ -1,0 +1,1 @@
+"""One file a page: reads, shapes for the template, answers."""

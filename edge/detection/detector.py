@@ -1,0 +1,180 @@
+"""From features and a model's word to alarms: one alarm for the machine, one for each sensor.
+
+Invariants:
+- The machine is judged against its own healthy start whether or not there is a model: a model adds a condition.
+- Both conditions share one alarm, so that one machine in trouble is one alert.
+- A channel whose sensor is faulty has no say about the machine, neither in its baseline nor after.
+- Everything is in `dump`: a restart between two windows changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from edge.detection import diagnosis
+from edge.detection.baseline import ChannelBaseline
+from edge.detection.config import DetectionConfig
+from edge.detection.latch import Latch
+from edge.detection.trigger import ACT, NORMAL, WARN, Limits, Trigger
+from edge.detection.watch import SensorWatch
+from edge.types import Alarm, AlarmChange, Assessment, ChannelKind, Evidence, FeatureRow, Kind, Machine, Window
+from models.manifest import Thresholds
+
+BASELINE = "baseline"  # the source of an alarm that no model raised
+NO_MODEL = "no_model"  # why there is no estimate of the remaining life
+_ZONE = {NORMAL: "A", WARN: "C", ACT: "D"}
+
+
+class Detector:
+    """The alarms of one machine, window by window."""
+
+    def __init__(self, machine: Machine, config: DetectionConfig | None = None) -> None:
+        self.machine = machine
+        self.config = c = config or DetectionConfig()
+        self.limit = limit = c.limit(sum(x.kind is ChannelKind.WAVEFORM for x in machine.channels))
+        self._limits = Limits(limit, limit * c.act_factor, limit * c.deadband, c.on_delay_windows, c.off_delay_windows)
+        self._wired = {x.name for x in machine.channels}
+        self._channels: dict[str, ChannelBaseline] = {}
+        self._units: dict[str, dict[str, str]] = {}
+        self._own, self._model = Trigger(), Trigger()
+        self._latch = Latch(machine.name)
+        self._watch = SensorWatch(machine, c)
+        self._by_model = False  # whether the model, not the baseline, spoke when the alarm last rose
+
+    def check(self, window: Window) -> Window:
+        """The same window with the channels of faulty sensors marked.
+
+        Called before the features are made, so that a model does not take a dead sensor for a silent machine.
+        """
+        return self._watch.check(window)
+
+    def update(
+        self,
+        window: Window,
+        rows: Sequence[FeatureRow],
+        assessment: Assessment | None = None,
+        thresholds: Thresholds | None = None,
+    ) -> tuple[float, list[Alarm]]:
+        """Return the deviation from the healthy start (robust z, 0 while it is learned) and what changed.
+
+        `assessment` None is a window that the model cannot judge; `thresholds` None is a machine without a model.
+        """
+        alarms = self._watch.update(window)
+        heard = [r for r in rows if r.kind is Kind.FEATURES and r.channel not in self._watch.faulty]
+        for row in heard:
+            self._channel(row).update(row)
+        deviation, channel = self._worst([r.channel for r in heard] or list(self._channels))
+        self._own.update(deviation if heard else None, self._limits)
+        model_limits = self._judge(assessment, thresholds)
+        change = self._latch.update(max(self._own.level, self._model.level))
+        if change is not None:
+            if change is not AlarmChange.RETURNED_TO_NORMAL:
+                self._by_model = self._model.level > self._own.level
+            alarm = self._alarm(change, window.time_ns, deviation, channel)
+            alarms.append(self._with_model(alarm, assessment, model_limits))
+        return deviation, alarms
+
+    def acknowledge(self, key: str) -> bool:
+        """Somebody has seen the alarm `key`; False when this machine has no such alarm alive."""
+        return self._latch.acknowledge(key) or self._watch.acknowledge(key)
+
+    def new_baseline(self) -> None:
+        """The machine was repaired: learn its healthy start anew.
+
+        An open alarm returns to normal at the next window; whatever comes then is a new alarm.
+        """
+        self._channels = {}
+        self._own.reset()
+        self._model.reset()
+        self._latch.acknowledged = True
+
+    def _channel(self, row: FeatureRow) -> ChannelBaseline:
+        channel = self._channels.get(row.channel)
+        if channel is None:
+            channel = self._channels[row.channel] = ChannelBaseline(self.config)
+            self._units[row.channel] = dict(zip(row.schema.columns, row.schema.units, strict=True))
+        return channel
+
+    def _worst(self, names: Sequence[str]) -> tuple[float, str]:
+        """The largest deviation of these channels, and whose it is."""
+        return max(((self._channels[n].deviation, n) for n in names), default=(0.0, ""))
+
+    def _judge(self, assessment: Assessment | None, thresholds: Thresholds | None) -> Limits | None:
+        if thresholds is None:
+            self._model.reset()
+            return None
+        t = thresholds
+        limits = Limits(t.warn, t.act, t.deadband, t.on_delay_windows, t.off_delay_windows)
+        self._model.update(assessment.degradation if assessment else None, limits)
+        return limits
+
+    def _alarm(self, change: AlarmChange, time_ns: int, deviation: float, channel: str) -> Alarm:
+        """The alarm as the baseline alone would say it."""
+        level = max(self._own.level, self._model.level)
+        part, fault = diagnosis.part_and_fault(self._channels, self.limit)
+        return Alarm(
+            key=self._latch.key,
+            change=change,
+            machine=self.machine.name,
+            channel=channel,
+            time_ns=time_ns,
+            severity=_ZONE[level],
+            confidence=diagnosis.confidence(
+                baseline_level=self._own.level, model_level=self._model.level, named=part != "machine"
+            ),
+            part=part,
+            fault=fault,
+            source=BASELINE,
+            score=deviation,
+            threshold=self._limits.of(level),
+            no_estimate_reason=NO_MODEL,
+            evidence=diagnosis.evidence(self._channels, self._units, self.limit),
+        )
+
+    def _with_model(self, alarm: Alarm, assessment: Assessment | None, limits: Limits | None) -> Alarm:
+        """The same alarm with what the model adds: the remaining life, and its own figures where it is what spoke."""
+        if assessment is None or limits is None:
+            return alarm
+        alarm = replace(alarm, remaining_life_s=assessment.rul_s, no_estimate_reason=assessment.reason)
+        if not self._by_model:
+            return alarm
+        score, threshold = assessment.degradation, limits.of(self._model.level)
+        own = Evidence(feature="degradation@1", channel="", unit="1", value=score, baseline=0.0, limit=threshold)
+        return replace(
+            alarm,
+            channel="",
+            source=assessment.bundle,
+            score=score,
+            threshold=threshold,
+            evidence=(own, *alarm.evidence),
+        )
+
+    def dump(self) -> bytes:
+        """The whole state, to be restored by `load` after a restart."""
+        state = {
+            "channels": {n: c.state() for n, c in self._channels.items()},
+            "units": self._units,
+            "own": self._own,
+            "model": self._model,
+            "latch": self._latch,
+            "by_model": self._by_model,
+            "sensors": self._watch.state(),
+        }
+        return msgspec.json.encode(state)
+
+    def load(self, data: bytes) -> None:
+        """Restore what `dump` gave; channels that are no longer configured are left out."""
+        state: dict[str, Any] = msgspec.json.decode(data)
+        self._channels = {}
+        for name in [n for n in state["channels"] if n in self._wired]:
+            self._channels[name] = ChannelBaseline(self.config)
+            self._channels[name].restore(state["channels"][name])
+        self._units = {n: u for n, u in state["units"].items() if n in self._wired}
+        self._own, self._model = Trigger(**state["own"]), Trigger(**state["model"])
+        self._latch = Latch(**state["latch"])
+        self._by_model = state["by_model"]
+        self._watch.restore(state["sensors"])

@@ -1,0 +1,102 @@
+"""The sensors of one machine: which of them can be believed in a window, and one alarm for each that cannot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from edge.detection.config import DetectionConfig
+from edge.detection.latch import Latch
+from edge.detection.sensors import DROPOUT, waveform_fault
+from edge.detection.trigger import Limits, Trigger
+from edge.features.waveform import SHORTEST
+from edge.types import Alarm, AlarmChange, Channel, ChannelKind, Machine, Quality, Window
+
+_FAULTY, _NEVER = 1.0, 2.0
+
+
+class SensorWatch:
+    """Follows each channel's sensor; `faulty` names the channels that are not to be believed in the last window."""
+
+    def __init__(self, machine: Machine, config: DetectionConfig) -> None:
+        self.machine = machine
+        self.faulty: frozenset[str] = frozenset()
+        self._limits = Limits(_FAULTY, _NEVER, 0.0, config.sensor_on_delay_windows, config.sensor_off_delay_windows)
+        self._triggers = {c.name: Trigger() for c in machine.channels}
+        self._latches = {c.name: Latch(f"{machine.name}/{c.name}") for c in machine.channels}
+        self._checked: tuple[Window, dict[str, str | None]] | None = None
+        self._named: dict[str, str] = {}  # the last fault seen of each channel
+
+    def check(self, window: Window) -> Window:
+        """The same window with the channels of faulty sensors marked, for those that look at it before `update`."""
+        self._checked = (window, {c.name: _fault(window, c) for c in self.machine.channels})
+        faulty = frozenset(n for n, fault in self._checked[1].items() if fault)
+        if all(window.quality_of(n) & Quality.SENSOR_FAULT for n in faulty):
+            return window
+        marked = replace(window, quality=window.quality | Quality.SENSOR_FAULT, faulty=faulty)
+        self._checked = (marked, self._checked[1])
+        return marked
+
+    def update(self, window: Window) -> list[Alarm]:
+        """Take a window, checked before or not, and return what changed."""
+        if self._checked is None or self._checked[0] is not window:
+            self.check(window)
+        assert self._checked is not None
+        faults, self._checked = self._checked[1], None
+        alarms, faulty = [], set()
+        for name, fault in faults.items():
+            if fault:
+                self._named[name] = fault
+                faulty.add(name)
+            trigger = self._triggers[name]
+            trigger.update(None if fault is None else float(bool(fault)), self._limits)
+            change = self._latches[name].update(trigger.level)
+            if change is not None:
+                alarms.append(self._alarm(change, name, window.time_ns))
+        self.faulty = frozenset(faulty)
+        return alarms
+
+    def acknowledge(self, key: str) -> bool:
+        """Somebody has seen the alarm; True when it is one of these sensors'."""
+        return any(latch.acknowledge(key) for latch in self._latches.values())
+
+    def _alarm(self, change: AlarmChange, channel: str, time_ns: int) -> Alarm:
+        returned = change is AlarmChange.RETURNED_TO_NORMAL
+        return Alarm(
+            key=self._latches[channel].key,
+            change=change,
+            machine=self.machine.name,
+            channel=channel,
+            time_ns=time_ns,
+            severity="A" if returned else "C",
+            confidence="sure",
+            part="sensor",
+            fault=self._named[channel],
+            source="baseline",
+            score=0.0 if returned else _FAULTY,
+            threshold=_FAULTY,
+            no_estimate_reason="sensor_fault",
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Everything that `restore` needs, for JSON."""
+        return {"triggers": self._triggers, "latches": self._latches, "named": self._named}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken; channels that are no longer configured are left out."""
+        for name in [n for n in self._triggers if n in state["triggers"]]:
+            self._triggers[name] = Trigger(**state["triggers"][name])
+            self._latches[name] = Latch(**state["latches"][name])
+        self._named = {n: f for n, f in state["named"].items() if n in self._triggers}
+
+
+def _fault(window: Window, channel: Channel) -> str | None:
+    """The fault of a channel's sensor, "" for none, None when the window says nothing of it."""
+    samples = window.samples.get(channel.name)
+    fault: str | None = None
+    if samples is not None:
+        judged = channel.kind is ChannelKind.WAVEFORM and samples.size >= SHORTEST
+        fault = waveform_fault(samples) if judged else "" if channel.kind is ChannelKind.SCALAR else None
+    if not fault and window.quality_of(channel.name) & Quality.SENSOR_FAULT:
+        return DROPOUT
+    return fault

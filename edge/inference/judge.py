@@ -1,0 +1,152 @@
+"""One machine as its model sees it, window by window.
+
+Invariants:
+- The machine's history is kept from its first window on, with all waveform features, also while there is no model: one
+  that arrives later finds the machine's own healthy start. Nobody knows what was before the first window: a machine
+  that arrives in mid-life is judged against the state in which it arrived.
+- A model never speaks on values that are not finite; it says "no estimate" and why.
+- Quantiles are in order, a remaining life is not negative, a degradation is from 0 to 1.
+- What one Judge dumps, a Judge with another bundle can load: that is how a model is switched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.inference.loaded import LoadedBundle
+from edge.types import Assessment, FeatureRow, Kind, Machine, Quality
+from models.features import WAVEFORM
+from models.history import History, HistoryConfig
+
+LEARNING, NOT_FINITE = "too_little_history", "not_finite"  # why there is no estimate
+_KEPT = tuple(spec.id for spec in WAVEFORM)
+
+
+class _Columns:
+    """Picks an ordered list of features from rows; remembers where they are in each schema."""
+
+    def __init__(self, features: Sequence[str]) -> None:
+        self._features = tuple(features)
+        self._where: dict[int, NDArray[np.intp] | None] = {}
+
+    def pick(self, rows: Iterable[FeatureRow]) -> dict[str, NDArray[np.float32]]:
+        """The features of each row that has them all, by channel."""
+        found = {}
+        for row in rows:
+            if row.schema.id not in self._where:
+                self._where[row.schema.id] = self._positions(row.schema.columns)
+            where = self._where[row.schema.id]
+            if where is not None:
+                found[row.channel] = row.values[where]
+        return found
+
+    def _positions(self, columns: tuple[str, ...]) -> NDArray[np.intp] | None:
+        if any(f not in columns for f in self._features):
+            return None
+        return np.array([columns.index(f) for f in self._features], dtype=np.intp)
+
+
+class Judge:
+    """The assessments of one machine by one bundle, or its history alone while there is none."""
+
+    def __init__(self, machine: Machine, bundle: LoadedBundle | None = None) -> None:
+        self.machine = machine
+        self.bundle = bundle
+        self._degradation = 0.0  # the last one that was finite
+        self._begin()
+
+    def _begin(self) -> None:
+        self._kept = History(_KEPT)
+        self._kept_columns = _Columns(_KEPT)
+        self._own: History | None = None  # the bundle's, where it is more than a part of the kept one
+        self._part: NDArray[np.intp] | None = None  # of the kept condition, where the bundle's is a part of it
+        if self.bundle is None:
+            return
+        features, config = self.bundle.manifest.features, self.bundle.manifest.history
+        if config == HistoryConfig() and set(features) <= set(_KEPT):
+            at = [_KEPT.index(f) for f in features]
+            width = len(_KEPT)
+            self._part = np.array([*at, *(i + width for i in at), *(i + 2 * width for i in at), 3 * width], np.intp)
+        else:
+            self._own = History(features, config)
+            self._own_columns = _Columns(features)
+
+    def update(self, time_s: float, rows: Sequence[FeatureRow]) -> Assessment | None:
+        """Take one window's rows; None without a bundle, or when no channel has the features that it needs.
+
+        `time_s` is the event time. Rows of a faulty sensor are left out. While the healthy start is being learned the
+        degradation is 0, which is what a start means, and there is no estimate.
+        """
+        usable = [r for r in rows if r.kind is Kind.FEATURES and not r.quality & Quality.SENSOR_FAULT]
+        kept = self._kept_columns.pick(usable)
+        condition = self._kept.update(time_s, kept) if kept else None
+        if self.bundle is None:
+            return None
+        history, seen = self._kept, kept
+        if self._own is not None:
+            history, seen = self._own, self._own_columns.pick(usable)
+            condition = history.update(time_s, seen) if seen else None
+        elif condition is not None:
+            condition = condition[self._part]
+        if not seen:
+            return None
+        if condition is None:
+            return self._no_estimate(NOT_FINITE if history.learned else LEARNING)
+        return self._assess(condition, self.bundle)
+
+    def _assess(self, condition: NDArray[np.float32], bundle: LoadedBundle) -> Assessment:
+        degradation, rul_s = bundle.infer(condition[None])
+        if not (np.isfinite(degradation).all() and np.isfinite(rul_s).all()):
+            return self._no_estimate(NOT_FINITE)
+        self._degradation = min(max(float(degradation[0]), 0.0), 1.0)
+        p05, p50, p95 = sorted(max(v, 0.0) for v in rul_s[0].tolist())
+        return Assessment(bundle=bundle.name, degradation=self._degradation, rul_s=(p05, p50, p95))
+
+    def _no_estimate(self, reason: str) -> Assessment:
+        assert self.bundle is not None
+        return Assessment(bundle=self.bundle.name, degradation=self._degradation, rul_s=None, reason=reason)
+
+    def new_baseline(self) -> None:
+        """The machine was repaired: its healthy start and its age begin anew."""
+        self._degradation = 0.0
+        self._begin()
+
+    def dump(self) -> bytes:
+        """The whole state, to be restored by `load` after a restart or into the Judge of another bundle."""
+        state: dict[str, Any] = {"kept": msgspec.Raw(self._kept.dump()), "degradation": self._degradation}
+        if self._own is not None:
+            state["own"] = msgspec.Raw(self._own.dump())
+            state["features"] = self._own.features
+            state["config"] = self._own.config
+        state["bundle"] = self.bundle.name if self.bundle else ""
+        return msgspec.json.encode(state)
+
+    def load(self, data: bytes) -> None:
+        """Restore what `dump` gave, also of a Judge with another bundle or none.
+
+        A bundle whose history was not in the dump takes over what the kept history knows; where that lacks one of its
+        features, it begins to learn.
+        """
+        state = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        self._begin()
+        self._kept.load(bytes(state["kept"]))
+        same_bundle = msgspec.json.decode(state["bundle"]) == (self.bundle.name if self.bundle else "")
+        self._degradation = msgspec.json.decode(state["degradation"]) if same_bundle else 0.0
+        if self._own is None:
+            return
+        if _is_of(state, self._own):
+            self._own.load(bytes(state["own"]))
+        else:
+            self._own = self._kept.narrowed(self._own.features, self._own.config) or self._own
+
+
+def _is_of(state: Mapping[str, msgspec.Raw], history: History) -> bool:
+    if "own" not in state:
+        return False
+    features = msgspec.json.decode(state["features"], type=tuple[str, ...])
+    return features == history.features and msgspec.json.decode(state["config"], type=HistoryConfig) == history.config

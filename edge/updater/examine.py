@@ -1,0 +1,80 @@
+"""Whether a bundle does on this device what it did in training. Runs in the trial's process, under its limits.
+
+The order is from cheap to dangerous: bytes, words, graph, and only then ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edge.features import Extractor
+from edge.types import Channel, ChannelKind, FloatArray, Machine, Window
+from models.bundle import Bundle, unpack
+from models.errors import BundleRejected
+from models.golden import compare_features, compare_outputs
+from models.graph import check_graph
+from models.manifest import INPUT, OUTPUTS
+
+_CHANNEL = "golden"
+_CALM = 4  # ONNX Runtime's severity "fatal": what it would print comes as an exception
+
+
+def examine(data: bytes, machine_class: str) -> tuple[Bundle, float, float]:
+    """Return the bundle and its largest differences in features and outputs; raises `BundleRejected`.
+
+    An empty `machine_class` accepts a bundle for any.
+    """
+    bundle = unpack(data)
+    manifest = bundle.manifest
+    if machine_class and manifest.machine_class != machine_class:
+        raise BundleRejected(
+            f"it is for machines of class {manifest.machine_class}, this device watches {machine_class}",
+            where=f"bundle {manifest.name}",
+        )
+    check_graph(bundle.onnx, inputs=len(manifest.inputs))
+    features = golden_features(bundle.golden.waveforms, bundle.golden.rate_hz, manifest.features)
+    feature_difference = compare_features(features, bundle.golden, manifest.features)
+    return bundle, feature_difference, _try_model(bundle)
+
+
+def golden_features(waveforms: FloatArray, rate_hz: float, features: tuple[str, ...]) -> FloatArray:
+    """Compute (n, F) features of n windows as the device does for a channel of which only the rate is known."""
+    channel = Channel(name=_CHANNEL, kind=ChannelKind.WAVEFORM, unit="g", rate_hz=rate_hz)
+    extractor = Extractor(Machine(name="golden", machine_class="golden", channels=(channel,)))
+    rows = []
+    for i, waveform in enumerate(waveforms):
+        found = extractor.extract(Window(machine="golden", time_ns=i * 10**9, samples={_CHANNEL: waveform}))
+        named = dict(zip(found[0].schema.columns, found[0].values, strict=True)) if found else {}
+        if missing := [f for f in features if f not in named]:
+            raise BundleRejected(f"the golden waveform does not give the features {', '.join(missing)} here")
+        rows.append([named[f] for f in features])
+    return np.array(rows, np.float32)
+
+
+def _try_model(bundle: Bundle) -> float:
+    import onnxruntime  # noqa: PLC0415  # 150 ms and 30 MB, and nothing above needs it
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = _CALM
+    try:
+        session = onnxruntime.InferenceSession(bundle.onnx, options, providers=["CPUExecutionProvider"])
+        degradation, rul_s = _infer(session, bundle.golden.condition)
+        _infer(session, bundle.golden.condition[:1])  # as the agent will: one window at a time
+    except BundleRejected:
+        raise
+    except Exception as e:  # its errors share no base class; whatever it is, the model cannot run
+        raise BundleRejected(f"ONNX Runtime cannot run the model: {str(e).splitlines()[0][:300]}") from e
+    return compare_outputs(degradation, rul_s, bundle.golden)
+
+
+def _infer(session: Any, condition: FloatArray) -> tuple[FloatArray, FloatArray]:
+    degradation, rul_s = session.run(list(OUTPUTS), {INPUT: condition})
+    n = len(condition)
+    if degradation.shape != (n,) or rul_s.shape != (n, 3):
+        raise BundleRejected(f"the model gives {degradation.shape} and {rul_s.shape} for {n} windows")
+    if not (np.isfinite(degradation).all() and np.isfinite(rul_s).all()):
+        raise BundleRejected("the model gives values that are not finite on the golden vectors")
+    return degradation, rul_s

@@ -1,0 +1,292 @@
+"""One stream to one gateway, from Hello to its end, and the alert calls beside it.
+
+Invariants
+- Nothing is sent before the cloud's cursor was compared with this store: a number must not name two contents.
+- Alerts overtake live windows, live windows overtake the backlog.
+- Only `stored` makes the outbox forget; `received` merely gives room.
+- Every wait has a deadline: for Welcome, for an alert's answer, for the `stored` of what was sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import grpc
+import grpc.aio
+import structlog
+
+from edge import wire
+from edge.outbox import Entry, Outbox, Range
+from edge.types import Machine
+from edge.uplink.pace import Pacer
+from edge.uplink.rules import Cursor, disagreement
+from models.errors import Unavailable
+from protos.forewarn.alert.v1.alert_pb2_grpc import AlertServiceStub
+from protos.forewarn.telemetry.v1 import telemetry_pb2 as pb
+from protos.forewarn.telemetry.v1.telemetry_pb2_grpc import TelemetryServiceStub
+
+T = TypeVar("T")
+_MESSAGE_BYTES = 256 * 1024
+_ENVELOPE_BYTES = 64  # of a batch beside its blob: sequence, digest, framing
+_NEVER = 1 << 62  # above every sequence number
+_REFUSED_FOR_GOOD = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.OUT_OF_RANGE}
+_log = structlog.get_logger()
+
+
+class EpochEnded(Exception):
+    """The store's epoch is another one than this stream's; a new stream is needed, at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who speaks."""
+
+    enterprise: str
+    site: str
+    device: str
+    software_version: str = ""
+    machines: tuple[Machine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """How long the other side may take, in seconds."""
+
+    welcome_s: float = 10.0
+    alert_s: float = 10.0
+    stored_s: float = 120.0  # without any `stored` while something waits for it
+
+
+class Signals:
+    """Wakes the tasks of a session: something new is kept, room came back, something is stored."""
+
+    def __init__(self) -> None:
+        self.bulk = asyncio.Event()
+        self.alerts = asyncio.Event()
+        self.stored = asyncio.Event()
+
+    def kept(self) -> None:
+        """Something new is in the outbox."""
+        self.bulk.set()
+        self.alerts.set()
+
+
+class Session:
+    """One connection; `run` ends with Unavailable or EpochEnded, or when it is cancelled."""
+
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        outbox: Outbox,
+        identity: Identity,
+        signals: Signals,
+        threads: Executor,
+        *,
+        deadlines: Deadlines,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._telemetry = TelemetryServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
+        self._alert_service = AlertServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
+        self._outbox = outbox
+        self._identity = identity
+        self._signals = signals
+        self._threads = threads
+        self._deadlines = deadlines
+        self._clock_s = clock_s
+        self._schemas_sent: set[str] = set()
+        self.welcomed_s: float | None = None  # when the cursors were found to agree
+
+    async def run(self) -> None:
+        """Greet, compare, then send and receive until the stream ends."""
+        self._call = self._telemetry.Stream()
+        try:
+            async with asyncio.timeout(self._deadlines.welcome_s):
+                welcome = await self._greet()
+            await self._compare(welcome)
+            self._pacer = Pacer(welcome.credit_bytes or _MESSAGE_BYTES, self._clock_s)
+            self._stored_s = self._clock_s()
+            largest = min(_MESSAGE_BYTES, (welcome.largest_message_bytes or _MESSAGE_BYTES) - _ENVELOPE_BYTES)
+            await _first_to_end(self._send(largest), self._receive(), self._raise_alerts(), self._watch())
+        except TimeoutError as e:
+            raise Unavailable(f"no Welcome within {self._deadlines.welcome_s:g} s") from e
+        except grpc.aio.AioRpcError as e:
+            raise Unavailable(f"{e.code().name}: {e.details() or 'no details'}") from e
+        except (grpc.aio.UsageError, asyncio.InvalidStateError) as e:  # a call that ended between two of our steps
+            raise Unavailable(f"the stream has ended: {e}") from e
+        finally:
+            self._call.cancel()
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    # --- greeting -------------------------------------------------------------------------------------------------
+
+    async def _greet(self) -> pb.Welcome:
+        self._epoch, self._head = self._outbox.epoch, self._outbox.head
+        kept = await self._in_thread(self._outbox.kept_ranges)
+        me = self._identity
+        hello = wire.hello(
+            enterprise=me.enterprise,
+            site=me.site,
+            device=me.device,
+            epoch=self._epoch,
+            head=self._head,
+            kept=kept,
+            software_version=me.software_version,
+            machines=me.machines,
+        )
+        await self._call.write(hello)
+        response = await self._read()
+        if response.WhichOneof("message") != "welcome":
+            raise Unavailable("the gateway's first word was not Welcome")
+        return response.welcome
+
+    async def _read(self) -> pb.StreamResponse:
+        response = await self._call.read()
+        if response is grpc.aio.EOF:  # type: ignore[attr-defined]  # missing in the stubs
+            code, details = await self._call.code(), await self._call.details()
+            raise Unavailable(f"the gateway ended the stream: {code.name} {details}".rstrip())
+        assert isinstance(response, pb.StreamResponse)
+        return response
+
+    async def _compare(self, welcome: pb.Welcome) -> None:
+        """Begin a new epoch if the cloud's memory is not ours; forget what it has stored otherwise."""
+        outbox = self._outbox
+        cursor = Cursor(
+            stored=tuple(wire.plain_ranges(welcome.stored)),
+            head=welcome.head.sequence if welcome.HasField("head") else 0,
+            digest=welcome.head.digest,
+        )
+        digest = await self._in_thread(lambda: outbox.mark(cursor.head)) if cursor.head else None
+        if outbox.epoch != self._epoch:
+            raise EpochEnded
+        reason = disagreement(cursor, head=outbox.head, stored_head=outbox.stored_head, digest=digest)
+        if reason:
+            await self._in_thread(lambda: outbox.new_epoch(reason))
+            raise EpochEnded
+        await self._forget(cursor.stored)
+        self.welcomed_s = self._clock_s()
+        _log.info("connected", epoch=self._epoch, head=self._head, backlog_bytes=outbox.kept_bytes)
+
+    async def _forget(self, ranges: Iterable[Range]) -> None:
+        await self._in_thread(partial(self._outbox.stored, self._epoch, list(ranges)))
+        self._signals.stored.set()
+
+    # --- the stream, up -------------------------------------------------------------------------------------------
+
+    async def _send(self, largest: int) -> None:
+        """Live windows first, the backlog in the room they leave."""
+        live, backlog = self._head, 0
+        while True:
+            self._signals.bulk.clear()
+            limit = max(1, min(self._pacer.room, largest))
+            entries = await self._in_thread(partial(self._outbox.read, live, _NEVER, limit))
+            is_live = bool(entries)
+            if not entries:
+                entries = await self._in_thread(partial(self._outbox.read, backlog, self._head + 1, limit))
+            if self._outbox.epoch != self._epoch:
+                raise EpochEnded
+            if entries and len(entries[0].blob) > largest:
+                await self._give_up(entries[0])
+            elif entries and self._pacer.fits(len(entries[0].blob) + _ENVELOPE_BYTES):
+                await self._write(entries)
+                live, backlog = (entries[-1].last, backlog) if is_live else (live, entries[-1].last)
+            else:
+                await self._signals.bulk.wait()
+
+    async def _give_up(self, entry: Entry) -> None:
+        reason = f"{len(entry.blob)} bytes are more than the gateway takes in one message"
+        await self._in_thread(lambda: self._outbox.quarantine(entry.last, reason))
+
+    async def _write(self, entries: Sequence[Entry]) -> None:
+        batches = [wire.numbered(e) for e in entries]
+        for name in dict.fromkeys(filter(None, map(wire.schema_name_of, batches))):
+            await self._write_schema(name)
+        for entry in entries:
+            self._pacer.sent(entry.first, entry.last, len(entry.blob) + _ENVELOPE_BYTES)
+        await self._call.write(pb.StreamRequest(batches=pb.Batches(batches=batches)))
+
+    async def _write_schema(self, name: str) -> None:
+        """Send a schema before its first use in this stream. One that was lost is left to the gateway's verdict."""
+        if name in self._schemas_sent:
+            return
+        self._schemas_sent.add(name)
+        state = await self._in_thread(lambda: self._outbox.state(name))
+        if state is not None:
+            await self._call.write(pb.StreamRequest(schema=wire.schema_message(state)))
+
+    # --- the stream, down -----------------------------------------------------------------------------------------
+
+    async def _receive(self) -> None:
+        while True:
+            response = await self._read()
+            if response.WhichOneof("message") != "ack":
+                continue  # a newer gateway may say more than we know
+            for rejection in response.ack.rejected:
+                _log.warning("record refused by the cloud", sequence=rejection.sequence, reason=rejection.reason)
+            received = wire.plain_ranges(response.ack.received)
+            stored = wire.plain_ranges(response.ack.stored)
+            self._pacer.received(received)
+            self._signals.bulk.set()
+            if stored:
+                self._pacer.received(stored)
+                self._pacer.unstored.remove(stored)
+                self._stored_s = self._clock_s()
+                await self._forget(stored)
+
+    async def _watch(self) -> None:
+        """End a stream on which nothing is stored any more: another gateway, or this one reborn, may do better."""
+        deadline_s = self._deadlines.stored_s
+        while True:
+            await asyncio.sleep(deadline_s / 4)
+            if not self._pacer.unstored:
+                self._stored_s = self._clock_s()
+            if self._clock_s() - self._stored_s > deadline_s:
+                raise Unavailable(f"nothing was stored for {deadline_s:g} s")
+
+    # --- alerts ---------------------------------------------------------------------------------------------------
+
+    async def _raise_alerts(self) -> None:
+        """Each alert by a call of its own, the oldest first."""
+        while True:
+            self._signals.alerts.clear()
+            entries = await self._in_thread(self._outbox.read_alerts)
+            if self._outbox.epoch != self._epoch:
+                raise EpochEnded
+            for entry in entries:
+                await self._raise(entry)
+            if not entries:
+                await self._signals.alerts.wait()
+
+    async def _raise(self, entry: Entry) -> None:
+        me = self._identity
+        request = wire.raise_request(entry, enterprise=me.enterprise, site=me.site, device=me.device, epoch=self._epoch)
+        try:
+            response = await self._alert_service.Raise(request, timeout=self._deadlines.alert_s)
+        except grpc.aio.AioRpcError as e:
+            if e.code() not in _REFUSED_FOR_GOOD:
+                raise
+            reason = f"refused by the cloud: {e.details()}"
+            await self._in_thread(lambda: self._outbox.quarantine(entry.last, reason))
+            return
+        _log.info("alert delivered", alert=response.alert_id, key=request.alert.key, sequence=entry.first)
+        await self._forget([(entry.first, entry.last)])
+
+
+async def _first_to_end(*parts: Coroutine[Any, Any, None]) -> None:
+    """Run all until one ends, which it does only by an error; end the others, and raise it."""
+    tasks = [asyncio.ensure_future(p) for p in parts]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,84 @@
+"""Which machines the demo plays, and which it holds back until a model has been promoted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from edge.sensors.replay import find_recordings
+from models.errors import DataInsufficient, RecordingRejected
+
+SIMULATED_FAULTS = ("inner_race", "unbalance", "outer_race", "misalignment", "ball", "looseness")
+HELD_BACK = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """One agent: the machine it plays and how it is started."""
+
+    machine: str
+    held_back: bool
+    arguments: tuple[str, ...]  # of `forewarn edge`, without the addresses that are known only later
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All agents of a demo."""
+
+    players: tuple[Player, ...]
+    machine_class: str
+    simulated: bool
+    rejected: tuple[RecordingRejected, ...] = ()
+
+    @property
+    def training(self) -> tuple[Player, ...]:
+        """The agents whose machines fail while the model is not there yet."""
+        return tuple(p for p in self.players if not p.held_back)
+
+    @property
+    def held_back(self) -> tuple[Player, ...]:
+        """The agents that start only after the promote: no model has seen their machines."""
+        return tuple(p for p in self.players if p.held_back)
+
+
+def choose_held_back(names: Sequence[str]) -> set[str]:
+    """Return every third name, from the second on, at most HELD_BACK: fixed by the names, never by the results."""
+    return set(sorted(names)[1::3][:HELD_BACK])
+
+
+def plan_recordings(folder: Path) -> Plan:
+    """Plan a replay of every recording in `folder`, as fast as the machine can."""
+    found = find_recordings([folder])
+    rejected = tuple(r for r in found if isinstance(r, RecordingRejected))
+    names = sorted(r.name for r in found if not isinstance(r, RecordingRejected))
+    if len(names) < HELD_BACK + 3:
+        raise DataInsufficient(
+            f"the demo needs at least {HELD_BACK + 3} usable recordings, {len(names)} are here",
+            where=str(folder),
+            mend="; ".join(str(r) for r in rejected) or "point --data at a folder of run-to-failure recordings",
+        )
+    back = choose_held_back(names)
+    players = tuple(Player(n, n in back, ("replay", str(folder), "--only", n)) for n in names)
+    return Plan(players, "bearing", simulated=False, rejected=rejected)
+
+
+def plan_simulation(configs: Path, *, windows_per_second: float | None, seed: int) -> Plan:
+    """Plan simulated machines that fail one after another; each gets a configuration file as a real device would."""
+    configs.mkdir(parents=True, exist_ok=True)
+    names = {f"P-{101 + i}": fault for i, fault in enumerate(SIMULATED_FAULTS)}
+    back = choose_held_back(list(names))
+    players = []
+    for i, (name, fault) in enumerate(names.items()):
+        file = configs / f"{name}.toml"
+        file.write_bytes(msgspec.toml.encode(_simulated_site(name, fault, seed + i, windows_per_second)))
+        players.append(Player(name, name in back, ("run", "--config", str(file))))
+    return Plan(tuple(players), "bearing", simulated=True)
+
+
+def _simulated_site(name: str, fault: str, seed: int, windows_per_second: float | None) -> dict[str, object]:
+    speed = 0.0 if windows_per_second is None else windows_per_second * 10.0
+    source = {"kind": "simulator", "fault": fault, "seed": seed, "speed": speed}
+    return {"device": name, "machine": [{"name": name, "class": "bearing", "line": "Hall 2", "source": source}]}

@@ -1,0 +1,1 @@
+"""The networks themselves; they need torch, so only training imports them."""

@@ -1,0 +1,44 @@
+"""The settings of a training run: all of them enter the model's lineage, so the same settings give the same model."""
+
+from __future__ import annotations
+
+import msgspec
+
+from models.features import WAVEFORM
+from models.history import HistoryConfig
+
+
+class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is learned, how long, and how the thresholds are chosen."""
+
+    features: tuple[str, ...] = tuple(spec.id for spec in WAVEFORM)  # ids, in the order the model sees them
+    history: HistoryConfig = HistoryConfig()
+
+    # labels
+    healthy_share: float = 0.5  # of a life: degradation is 0 up to here, then rises linearly to 1 at the failure
+    rul_shares: tuple[float, float] = (0.45, 0.95)  # of a life: where remaining life is learned
+    fewest_machines: int = 3  # failed machines below which training refuses
+
+    # fit
+    rows_per_life: int = 400  # evenly spaced; neighbouring windows say nearly the same
+    steps: int = 300  # full-batch steps
+    learning_rate: float = 3e-3  # falls to 0 along a cosine
+    weight_decay: float = 0.1
+    dropout: float = 0.2
+    input_noise: float = 0.3  # in standard deviations of the inputs: a machine must not be known by its exact values
+    rul_weight: float = 3.0  # of the pinball loss beside the cross-entropy of degradation
+
+    # evaluation: leave one group of machines out, at most this many groups
+    most_folds: int = 8
+    cuts: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.9)  # shares of life at which remaining life is judged
+
+    # alarms
+    early_share: float = 0.6  # of a life: a warning before is false
+    act_share: float = 0.8  # of a life: an "act now" before is false
+    late_share: float = 0.9  # of a life: a first alarm after is too late to plan work
+    early_budget: float = 0.25  # share of the machines that may be warned about falsely while thresholds are chosen
+    threshold_margin: float = 0.05  # degradation kept between the highest value that must not warn and the limit
+    highest_limit: float = 0.98  # of degradation; a limit above could never be reached
+    on_delay_windows: int = 3
+    off_delay_windows: int = 10
+    deadband: float = 0.1

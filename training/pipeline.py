@@ -1,0 +1,132 @@
+"""A whole training run: fits, honest evaluation, adjustment, limits, ONNX. The caller says where the fits run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+import onnx
+import torch
+
+from models.errors import ForewarnError
+from models.manifest import Lineage, Thresholds
+from training import evaluate
+from training.calibrate import Adjustment, choose_adjustment, promise
+from training.config import TrainingConfig
+from training.dataset import Dataset, FloatArray
+from training.export import PARITY, adjust, parity, to_onnx
+from training.fit import Weights, fit
+from training.folds import Groups, Left, answers_of, group_machines, left_out, lives_without, plan
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Fits that do not depend on each other: each leaves out some groups; the seed is the same for all."""
+
+    dataset: Dataset
+    groups: Groups
+    fits: Sequence[Left]
+    config: TrainingConfig
+    seed: int
+
+    def run(self, left: Left) -> Weights:
+        """Run one of the fits."""
+        return fit(lives_without(self.dataset, self.groups, left), self.config, self.seed)
+
+    def describe(self, left: Left) -> str:
+        """Return one of the fits in words."""
+        names = ", ".join(m for i in sorted(left) for m in self.groups[i])
+        return f"without {names}" if left else "all machines"
+
+
+Runner = Callable[[Job, Say], Mapping[Left, Weights]]  # runs a job's fits, in any order and anywhere
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A model that is ready to be packed, and all that is known of its worth."""
+
+    onnx: bytes
+    thresholds: Thresholds
+    coverage: str  # what the intervals promise
+    evaluation: dict[str, Any]  # as `training.evaluate.summarise` gives it, and the adjustment
+    judged: tuple[evaluate.Judged, ...]
+    parity_max_abs: float
+    lineage: Lineage
+    probe: FloatArray  # (m, D) conditions of the training machines, healthy to failed: for golden vectors
+
+
+def train(dataset: Dataset, config: TrainingConfig, *, seed: int, run: Runner, say: Say) -> Trained:
+    """Train on `dataset`; the same dataset, configuration and seed give the same ONNX bytes, whatever `run` is."""
+    groups = group_machines(dataset.machines, config.most_folds)
+    fits = plan(groups)
+    windows = sum(len(life.age_s) for life in dataset.lives)
+    say(f"{windows} windows of {len(dataset.machines)} failed machines; {len(fits)} fits, leaving machines out in turn")
+    weights = run(Job(dataset, groups, fits, config, seed), say)
+    answers = answers_of(dataset, groups, weights)
+    judged = evaluate.judge(dataset, groups, answers, config)
+    unseen = left_out(answers, groups)
+    adjustment = choose_adjustment(unseen, config)
+    limits = evaluate.choose_model_limits(unseen, config)
+    final = adjust(weights[frozenset()], adjustment)
+    data = to_onnx(final)
+    probe = _probe(dataset)
+    off = parity(final, data, probe)
+    if not off <= PARITY:
+        raise ForewarnError(f"the exported graph differs from torch by {off:.2g}, more than {PARITY:g}")
+    return Trained(
+        onnx=data,
+        thresholds=Thresholds(
+            warn=limits.warn,
+            act=limits.act,
+            deadband=config.deadband,
+            on_delay_windows=config.on_delay_windows,
+            off_delay_windows=config.off_delay_windows,
+        ),
+        coverage=promise(len(dataset.machines)),
+        evaluation=evaluate.summarise(judged, config) | _adjusted(adjustment),
+        judged=tuple(judged),
+        parity_max_abs=off,
+        lineage=_lineage(dataset, config, seed),
+        probe=probe,
+    )
+
+
+def run_here(job: Job, say: Say) -> Mapping[Left, Weights]:
+    """Run the fits one after another in this process."""
+    done = {}
+    for number, left in enumerate(job.fits, 1):
+        done[left] = job.run(left)
+        say(f"fit {number} of {len(job.fits)}: {job.describe(left)}")
+    return done
+
+
+def _probe(dataset: Dataset) -> FloatArray:
+    """Eight windows of each of the first lives, from the first to the last, at most 64 in all."""
+    lives = dataset.lives[:8]
+    return np.concatenate([x.condition[np.linspace(0, len(x.condition) - 1, 8).round().astype(int)] for x in lives])
+
+
+def _adjusted(adjustment: Adjustment) -> dict[str, Any]:
+    return {"adjustment": {"trust": adjustment.trust, "widening": round(adjustment.widening, 6)}}
+
+
+def _lineage(dataset: Dataset, config: TrainingConfig, seed: int) -> Lineage:
+    return Lineage(
+        dataset=dataset.digest,
+        machines=dataset.machines,
+        configuration=msgspec.to_builtins(config),
+        seed=seed,
+        versions={
+            "python": ".".join(str(v) for v in sys.version_info[:2]),
+            "numpy": np.__version__,
+            "onnx": onnx.__version__,
+            "torch": str(torch.__version__),
+        },
+    )
