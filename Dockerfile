@@ -3,7 +3,9 @@
 
 FROM python:3.11-slim-bookworm AS base
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PATH=/opt/forewarn/bin:$PATH
-RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/forewarn forewarn
+# The folders below are volumes: a new volume takes their owner.
+RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/forewarn forewarn \
+    && install -d -o forewarn /var/lib/forewarn/trust
 WORKDIR /var/lib/forewarn
 
 # Our own wheel; what it is built with comes from the pins, too.
@@ -43,7 +45,7 @@ USER 10001
 VOLUME /var/lib/forewarn
 # Every window is written to the store, so a store that nothing touched for five minutes means that nothing is measured.
 HEALTHCHECK --interval=60s --timeout=5s --start-period=60s \
-    CMD ["sh", "-c", "test -n \"$(find /var/lib/forewarn -name '*.sqlite*' -mmin -5 -print -quit)\""]
+    CMD ["sh", "-c", "test -n \"$(find /var/lib/forewarn -type f -mmin -5 -print -quit)\""]
 ENTRYPOINT ["forewarn", "--log-json"]
 CMD ["edge", "run", "--config", "/etc/forewarn/edge.toml"]
 

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from cloud.gateway.server import Gateway
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
     from cloud.wiring import Cloud
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 DRAIN_SECONDS = 8.0  # for what was taken; the devices keep the rest
+_RENEW_SECONDS = 86_400.0
 _PAGE_SECONDS = 2  # for open pages when the process ends
 
 
@@ -30,10 +31,15 @@ async def serve(cloud: Cloud, *, gateway: str, page: str | None, ready: Callable
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
+    await asyncio.to_thread(cloud.registry.initialise)
     served = Gateway(cloud.config, engine=cloud.engine, store=cloud.store, take_alert=cloud.alerts.take)
     addresses = {"gateway": await served.start(gateway)}
     pages = None
-    running = [asyncio.create_task(served.failed()), asyncio.create_task(ending.wait())]
+    running: list[asyncio.Task[Any]] = [
+        asyncio.create_task(served.failed()),
+        asyncio.create_task(ending.wait()),
+        asyncio.create_task(_keep_signed(cloud)),
+    ]
     try:
         if page is not None:
             pages = Pages(cloud, page)
@@ -48,9 +54,19 @@ async def serve(cloud: Cloud, *, gateway: str, page: str | None, ready: Callable
         if pages is not None:
             pages.end()
         await served.stop(within_s=DRAIN_SECONDS)
-        for task in running[:2]:
+        for task in running[:3]:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _keep_signed(cloud: Cloud) -> None:
+    """Renew the registry's signatures before they expire, so that devices can tell quiet from withheld."""
+    while True:
+        await asyncio.sleep(_RENEW_SECONDS)
+        try:
+            await asyncio.to_thread(cloud.registry.refresh)
+        except Unavailable as e:
+            log.warning("signatures not renewed, trying again tomorrow", reason=str(e))
 
 
 class Pages:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import Any
 
 import click
 
@@ -26,6 +27,18 @@ COMMANDS = {
     "model": ("forewarn.commands.model", "model", "cloud", "Bundles: list, show, verify, promote, rollback."),
 }
 
+OURS = {"forewarn", "edge", "cloud", "models", "protos", "training"}
+
+
+def _missing_extra(command: str | None, error: ModuleNotFoundError) -> WrongUse | None:
+    """Wrong use, where an extra would have brought the module; None for a module of our own, which is a defect."""
+    if command not in COMMANDS or (error.name or "").partition(".")[0] in OURS:
+        return None
+    return WrongUse(
+        f"`forewarn {command}` needs the Python package {error.name}, which is not installed here",
+        mend=f"pip install 'forewarn[{COMMANDS[command][2]}]'",
+    )
+
 
 class LazyGroup(click.Group):
     """A group whose commands are named in a table and imported on first use."""
@@ -38,16 +51,24 @@ class LazyGroup(click.Group):
         """Import a command; a package that is not installed is named with the extra that brings it."""
         if cmd_name not in COMMANDS:
             return None
-        module, attribute, extra, _ = COMMANDS[cmd_name]
+        module, attribute, _, _ = COMMANDS[cmd_name]
         try:
             command = getattr(importlib.import_module(module), attribute)
         except ModuleNotFoundError as e:
-            raise WrongUse(
-                f"`forewarn {cmd_name}` needs the Python package {e.name}, which is not installed here",
-                mend=f"pip install 'forewarn[{extra}]'",
-            ) from e
+            if (wrong := _missing_extra(cmd_name, e)) is None:
+                raise
+            raise wrong from e
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command, which imports more; what is missing then is named in the same way."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as e:
+            if (wrong := _missing_extra(ctx.invoked_subcommand, e)) is None:
+                raise
+            raise wrong from e
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing one."""

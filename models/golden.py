@@ -20,6 +20,7 @@ from models.errors import BundleRejected
 FloatArray = NDArray[np.float32]
 ARRAYS = ("waveforms", "features", "condition", "degradation", "rul_s")
 _LOOSEST = 0.05  # a bundle may not make its own proof void with a tolerance of a million
+_SHORTEST_LIFE_S = 60.0  # below, a relative difference says nothing
 _WIRE = np.dtype("<f4")
 
 
@@ -28,7 +29,7 @@ class Tolerances(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     feature_relative: float = 1e-3
     feature_absolute: float = 1e-4  # in units of the feature's largest golden value
-    output_relative: float = 1e-4  # of a remaining life, and of the golden vectors' largest life for small ones
+    output_relative: float = 1e-3  # of a remaining life, or of a minute where it is shorter
     degradation_absolute: float = 1e-4
 
 
@@ -107,14 +108,17 @@ def compare_features(ours: FloatArray, golden: Golden, names: tuple[str, ...]) -
 
 
 def compare_outputs(degradation: FloatArray, rul_s: FloatArray, golden: Golden) -> float:
-    """Return the largest difference of our outputs (m,), (m, 3) in units of their scale, or raise `BundleRejected`."""
+    """Return the largest difference of our outputs (m,), (m, 3), or raise `BundleRejected` naming the output.
+
+    Of degradation it is absolute, of a remaining life relative to the larger of the golden value and a minute.
+    """
     t = golden.tolerances
-    scale = max(float(np.abs(golden.rul_s).max()), 1.0)
-    off_d, off_r = np.abs(degradation - golden.degradation), np.abs(rul_s - golden.rul_s)
-    _refuse_first("output", degradation, golden.degradation, off_d <= t.degradation_absolute, lambda _: "degradation")
-    allowed = t.output_relative * np.maximum(np.abs(golden.rul_s), scale)
-    _refuse_first("output", rul_s, golden.rul_s, off_r <= allowed, lambda i: f"rul_s[{('p05', 'p50', 'p95')[i[1]]}]")
-    return float(max(off_d.max(), off_r.max() / scale))
+    off_d, scale = np.abs(degradation - golden.degradation), np.maximum(np.abs(golden.rul_s), _SHORTEST_LIFE_S)
+    off_r = np.abs(rul_s - golden.rul_s) / scale
+    fine_d, fine_r = off_d <= t.degradation_absolute, off_r <= t.output_relative
+    _refuse_first("output", degradation, golden.degradation, fine_d, lambda _: "degradation")
+    _refuse_first("output", rul_s, golden.rul_s, fine_r, lambda i: f"rul_s[{('p05', 'p50', 'p95')[i[1]]}]")
+    return float(max(off_d.max(), off_r.max()))
 
 
 def _refuse_first(what: str, ours: FloatArray, golden: FloatArray, fine: NDArray[np.bool_], name: Any) -> None:

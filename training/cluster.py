@@ -1,7 +1,8 @@
 """The fits of a training run as tasks on a Ray cluster: the only file that imports Ray.
 
 A task is one fit on one CPU, so that a cluster gives the same bytes as this process. A worker
-that dies is replaced and its task runs again; a cluster that does not answer in time is an `Unavailable`.
+that dies is replaced and its task runs again; a cluster that does not answer in time is an `Unavailable`. The nodes of
+a cluster elsewhere need this version of Forewarn, with its extra `training`.
 """
 
 # ruff: noqa: PLC0415 - Ray takes seconds and hundreds of megabytes: only who uses it pays
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from models.errors import ForewarnError, Unavailable
+from models.errors import ForewarnError, Unavailable, WrongUse
 from training.fit import Weights
 from training.folds import Left
 from training.pipeline import Job, Runner, Say
@@ -29,8 +30,8 @@ _POLL_S = 5.0  # how often a wait looks at its deadline
 
 
 @contextmanager
-def cluster(address: str, *, cpus: int = 2) -> Iterator[Runner]:
-    """Connect to a Ray cluster, or start one in this machine for `LOCAL`, and give what runs fits on it.
+def connected(address: str, *, cpus: int = 2) -> Iterator[None]:
+    """Connect to a Ray cluster, or start one in this machine for `LOCAL`.
 
     A process that is connected already uses that connection, and leaves it open. A local cluster has no dashboard and
     asks for a token; RAY_AUTH_TOKEN_PATH names the token file of another one.
@@ -39,20 +40,31 @@ def cluster(address: str, *, cpus: int = 2) -> Iterator[Runner]:
     import ray
 
     if ray.is_initialized():
-        yield run_on_cluster
+        yield
         return
     _connect(address, cpus)
     try:
-        yield run_on_cluster
+        yield
     finally:
         ray.shutdown()
+
+
+def on_cluster(address: str, *, cpus: int = 2) -> Runner:
+    """Return what runs fits on a cluster; it connects only when there is something to run."""
+
+    def run(job: Job, say: Say) -> Mapping[Left, Weights]:
+        say("Ray: starting a cluster in this machine" if address == LOCAL else f"Ray: connecting to {address}")
+        with connected(address, cpus=cpus):
+            return run_on_cluster(job, say)
+
+    return run
 
 
 def run_on_cluster(job: Job, say: Say, *, deadline_s: float = 1800.0) -> Mapping[Left, Weights]:
     """Run the fits as Ray tasks on the connected cluster; raises `Unavailable` at the deadline."""
     import ray
 
-    task = ray.remote(num_cpus=1, max_retries=_RETRIES)(Job.run)
+    task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_run)
     stored = ray.put(job)
     running = {task.remote(stored, left): left for left in job.fits}
     done: dict[Left, Weights] = {}
@@ -72,6 +84,10 @@ def run_on_cluster(job: Job, say: Say, *, deadline_s: float = 1800.0) -> Mapping
         for reference in running:
             ray.cancel(reference, force=True)
     return done
+
+
+def _run(job: Job, left: Left) -> Weights:
+    return job.run(left)
 
 
 def _result(reference: Any) -> Weights:
@@ -95,12 +111,22 @@ def _connect(address: str, cpus: int) -> None:
             ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
         else:
             ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, TimeoutError) as e:
-        raise Unavailable(
-            f"no Ray cluster answers: {str(e).splitlines()[0] if str(e) else type(e).__name__}",
+    except ValueError as e:
+        raise WrongUse(f"not the address of a Ray cluster: {_first_line(e)}", where=address) from e
+    except ray.exceptions.AuthenticationError as e:
+        raise WrongUse(
+            f"the Ray cluster does not let us in: {_first_line(e)}",
             where=address,
-            mend="train without it: --ray off",
+            mend="RAY_AUTH_TOKEN_PATH names the file with its token",
         ) from e
+    except (ConnectionError, RuntimeError, TimeoutError, ray.exceptions.RayError) as e:
+        raise Unavailable(
+            f"no Ray cluster answers: {_first_line(e)}", where=address, mend="train without it: --ray off"
+        ) from e
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 
 def _authenticate(*, local: bool) -> None:

@@ -116,8 +116,11 @@ def _lives(
             failed_ns=span.failed_ns,
             config=config,
         )
+        low, high = config.rul_shares
         if life is None:
             left_out.append(f"{machine}: a life of fewer than {config.history.baseline_windows + 2} windows")
+        elif not ((life.share >= low) & (life.share <= high)).any():
+            left_out.append(f"{machine}: no windows between {low:.0%} and {high:.0%} of a life")
         else:
             yield life
 

@@ -29,8 +29,8 @@ class Judged:
 
     life: Life
     truth: Array
-    said: Mapping[str, Array]  # model, constant, k_x_age
-    alarms: Mapping[str, float | None]  # share of life at the first alarm: model, rms_rule
+    said: Mapping[str, Array]  # ours, constant, k_x_age
+    alarms: Mapping[str, float | None]  # share of life at the first alarm: ours, rms_rule
 
 
 def judge(
@@ -52,10 +52,10 @@ def judge(
         }
         for item in answers[number, frozenset({number})]:
             life, rows = item.life, rows_at(item.life, config.cuts)
-            said = {"model": adjustment.apply(item, rows)}
+            said = {"ours": adjustment.apply(item, rows)}
             said |= {name: floor.predict(life.age_s[rows]) for name, floor in floors.items()}
             alarms = {
-                "model": _first(life, item.degradation, limits, config),
+                "ours": _first(life, item.degradation, limits, config),
                 "rms_rule": _first(life, rms_score(life, dataset.inputs), rms, config),
             }
             judged.append(Judged(life, life.rul_s[rows], said, alarms))
@@ -70,7 +70,7 @@ def choose_model_limits(answers: Sequence[Answers], config: TrainingConfig) -> L
 
 def summarise(judged: Sequence[Judged], config: TrainingConfig) -> dict[str, Any]:
     """The figures as the manifest, the card and the JSON report carry them: by measure, ours beside its floors."""
-    names = ("model", "constant", "k_x_age")
+    names = ("ours", "constant", "k_x_age")
     return {
         "protocol": "leave one machine out; limits, trust and widening are chosen without it too; "
         f"cuts at {', '.join(f'{c:.0%}' for c in config.cuts)} of life; figures are means over machines",
@@ -78,7 +78,7 @@ def summarise(judged: Sequence[Judged], config: TrainingConfig) -> dict[str, Any
         "rul_mae_s": {n: _mean(judged, n, _mae) for n in names},
         "rul_winkler_s": {n: _mean(judged, n, _score) for n in names},
         "rul_coverage": {n: _mean(judged, n, _coverage) for n in names},
-        "alarms": {n: _count(judged, n, config) for n in ("model", "rms_rule")},
+        **_alarms(judged, config),
         "by_machine": [_line(j) for j in judged],
     }
 
@@ -106,29 +106,33 @@ def _mean(judged: Sequence[Judged], name: str, measure: Any) -> float:
     return round(float(np.mean([np.mean(values) for values in by_machine.values()])), 3)
 
 
-def _count(judged: Sequence[Judged], name: str, config: TrainingConfig) -> dict[str, Any]:
-    """First alarms in time to plan work, too early, too late, never; and what the early ones prove of a rate."""
-    at = [j.alarms[name] for j in judged]
-    early = sum(a is not None and a < config.early_share for a in at)
-    in_time = sum(a is not None and config.early_share <= a < config.late_share for a in at)
-    missed = sum(a is None for a in at)
-    healthy_h = sum((j.life.age_s[-1] + j.life.rul_s[-1]) * config.early_share for j in judged) / 3600.0
+def _alarms(judged: Sequence[Judged], config: TrainingConfig) -> dict[str, Any]:
+    """First alarms in time to plan work, too early, too late, never; and the healthy hours that early ones count in."""
+    counts = {n: _count([j.alarms[n] for j in judged], config) for n in ("ours", "rms_rule")}
+    healthy_s = sum(float(j.life.age_s[-1] + j.life.rul_s[-1]) * config.early_share for j in judged)
+    found: dict[str, Any] = {
+        f"alarms_{kind}": {n: count[kind] for n, count in counts.items()} for kind in counts["ours"]
+    }
+    return found | {"healthy_hours": round(healthy_s / 3600.0, 1)}
+
+
+def _count(at: Sequence[float | None], config: TrainingConfig) -> dict[str, int]:
+    known = [a for a in at if a is not None]
     return {
-        "in_time": in_time,
-        "early": early,
-        "late": len(at) - early - in_time - missed,
-        "missed": missed,
-        "healthy_hours": round(float(healthy_h), 1),
+        "in_time": sum(config.early_share <= a < config.late_share for a in known),
+        "early": sum(a < config.early_share for a in known),
+        "late": sum(a >= config.late_share for a in known),
+        "missed": len(at) - len(known),
     }
 
 
 def _line(judged: Judged) -> dict[str, Any]:
-    truth, model = judged.truth, judged.said["model"]
+    truth, ours = judged.truth, judged.said["ours"]
     return {
         "machine": judged.life.machine,
         "life_s": round(float(judged.life.age_s[-1] + judged.life.rul_s[-1]), 1),
         "mae_s": {n: round(_mae(truth, q), 1) for n, q in judged.said.items()},
         "winkler_s": {n: round(_score(truth, q), 1) for n, q in judged.said.items()},
-        "coverage": round(_coverage(truth, model), 3),
+        "coverage": round(_coverage(truth, ours), 3),
         "first_alarm_share": {n: None if a is None else round(a, 3) for n, a in judged.alarms.items()},
     }

@@ -114,7 +114,7 @@ def _probe(dataset: Dataset) -> FloatArray:
 
 
 def _adjusted(adjustment: Adjustment) -> dict[str, Any]:
-    return {"adjustment": {"trust": adjustment.trust, "widening": round(adjustment.widening, 6)}}
+    return {"trust_without_wear": adjustment.trust, "widening_log": round(adjustment.widening, 6)}
 
 
 def _lineage(dataset: Dataset, config: TrainingConfig, seed: int) -> Lineage:

@@ -67,6 +67,11 @@ class IncomingAlert:
     replay: bool = False
     simulated: bool = False
 
+    @property
+    def finding(self) -> str:
+        """The key of the words for it: without a model, "degradation" only means unlike its healthy start."""
+        return "deviation" if self.fault == "degradation" and self.source == "baseline" else self.fault
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:

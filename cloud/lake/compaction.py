@@ -22,7 +22,7 @@ from sqlalchemy import update
 from cloud.catalogue import tables as t
 from cloud.catalogue.access import reading, writing
 from cloud.catalogue.lake import Segment, add_segments, live, new_commit, read_segment
-from cloud.lake.objects import new_key, read_checked, sha256, to_parquet
+from cloud.lake.objects import new_key, plain, read_checked, sha256, to_parquet
 from models.errors import ForewarnError
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ class Compactor:
                 await in_thread(self.compact)
             except ForewarnError as e:
                 log.warning("compaction put off", reason=str(e))
+            except Exception:  # upkeep that fails for a reason nobody thought of must not end the ingest
+                log.exception("compaction failed")
 
     def compact(self, *, fan_in: int = FAN_IN) -> int:
         """Merge what is worth it and return how many segments were replaced."""
@@ -97,8 +99,8 @@ class Compactor:
         return sum(len(group) for group in plan(segments, fan_in=fan_in) if self._merge(group))
 
     def _merge(self, group: list[Segment]) -> bool:
-        tables = [pq.read_table(io.BytesIO(read_checked(self._store, s.path, s.sha256))) for s in group]
-        merged = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
+        tables = [plain(pq.read_table(io.BytesIO(read_checked(self._store, s.path, s.sha256)))) for s in group]
+        merged = pa.concat_tables(tables, promote_options="default")
         merged = merged.sort_by([(name, "ascending") for name in ("machine", "channel", "event_time_ns", "sequence")])
         data = to_parquet(merged)
         first = group[0]

@@ -9,6 +9,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.errors import ForewarnError
@@ -67,3 +68,9 @@ def to_parquet(table: Any) -> bytes:
         table, out, compression="zstd", compression_level=1, use_dictionary=names, write_statistics=["sequence"]
     )
     return out.getvalue()
+
+
+def plain(table: Any) -> Any:
+    """Return the table with names as strings rather than dictionaries, which differ from segment to segment."""
+    fields = [pa.field(f.name, f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in table.schema]
+    return table.cast(pa.schema(fields))

@@ -15,7 +15,7 @@ from cloud.catalogue.access import reading, snapshot
 from cloud.catalogue.lake import Segment, head, horizon, live, read_segment
 from cloud.lake import ledger
 from cloud.lake.ledger import DeviceLedger
-from cloud.lake.objects import read_checked
+from cloud.lake.objects import plain, read_checked
 from models.errors import WrongUse
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class Lake:
     ) -> Any:
         """Return a `pyarrow.Table`: the identity columns, then float columns named by feature ids (all, or `columns`).
 
-        Spectra and waveforms have `values` (list of float), `step` and `scale` instead; gaps have `gaps`, JSON. `since_ns` is included,
-        `until_ns` is not; both are event times. Rows are in no particular order. A damaged object is `ObjectDamaged`.
+        Spectra and waveforms have `values` (list of float), `step` and `scale` instead; gaps have `gaps`, JSON.
+        `since_ns` is included, `until_ns` is not; both are event times. Rows are in no particular order. A damaged object is `ObjectDamaged`.
         """
         segments = self.segments(kind, site=site, machines=machines, since_ns=since_ns, until_ns=until_ns, as_of=as_of)
         with ThreadPoolExecutor(_READERS) as pool:
@@ -121,13 +121,7 @@ class Lake:
             names = [n for n in names if n in IDENTITY.names or n in columns]
         table = file.read(columns=list(names))
         table = table.add_column(0, "site", pa.repeat(segment.site, table.num_rows))
-        return _plain(table)
-
-
-def _plain(table: Any) -> Any:
-    """Return the table with names as strings rather than dictionaries, which differ from segment to segment."""
-    fields = [pa.field(f.name, f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in table.schema]
-    return table.cast(pa.schema(fields))
+        return plain(table)
 
 
 def _filter(table: Any, *, machines: Collection[str] | None, since_ns: int | None, until_ns: int | None) -> Any:

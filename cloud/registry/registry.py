@@ -66,6 +66,8 @@ class Registry:
         bundle = unpack(data)
         check_graph(bundle.onnx, inputs=len(bundle.manifest.inputs))
         name = bundle.manifest.name
+        if not self.trust_root.exists():
+            self.initialise()
         with self._alone() as connection:
             state = self._read()
             known = state.files.get(name)

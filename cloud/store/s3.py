@@ -14,6 +14,7 @@ from typing import TypeVar
 import urllib3
 from minio import Minio
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from minio.helpers import check_bucket_name
 
 from cloud.config import S3Config
 from cloud.store.keys import check_key, check_prefix
@@ -28,6 +29,12 @@ class S3Store:
     """Objects in one bucket, which is made on the first put when it is absent."""
 
     def __init__(self, config: S3Config, secret: str) -> None:
+        try:
+            check_bucket_name(config.bucket, strict=True)
+        except ValueError as e:
+            raise ConfigurationError(
+                str(e), where="cloud.toml: s3.bucket", mend="3 to 63 lower-case letters, digits, `-` and `.`"
+            ) from e
         self._bucket = config.bucket
         self._where = f"{config.endpoint}/{config.bucket}"
         timeout = urllib3.Timeout(connect=config.timeout_seconds, read=config.timeout_seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
@@ -25,7 +25,7 @@ from cloud.web.pages import alerts, machine, models
 from cloud.web.pages import fleet as fleet_page
 from cloud.web.security import Guard
 from cloud.web.site import STATIC, Site
-from models.errors import ForewarnError, Unavailable, WrongUse
+from models.errors import BundleRejected, ForewarnError, Unavailable, WrongUse
 
 if TYPE_CHECKING:
     from cloud.wiring import Cloud
@@ -73,10 +73,14 @@ def create_app(cloud: Cloud, *, clock: Callable[[], int] = time.time_ns) -> Fast
 
 def read_signed(cloud: Cloud) -> dict[str, str] | None:
     """Return the sha256 of each bundle as the signed registry has it; None where the registry cannot be read."""
+    signed = {}
     try:
-        return {b.name: hashlib.sha256(cloud.registry.read(b.name)).hexdigest() for b in cloud.registry.list()}
-    except (ForewarnError, KeyError):
+        for bundle in cloud.registry.list():
+            with suppress(BundleRejected, WrongUse):
+                signed[bundle.name] = hashlib.sha256(cloud.registry.read(bundle.name)).hexdigest()
+    except ForewarnError:
         return None
+    return signed
 
 
 class _Static(StaticFiles):

@@ -9,65 +9,87 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-MOST_POINTS = 1000  # more than a phone has pixels
+BINS = (120, 250, 500)  # a chart has one of these: at most 1000 lowest and highest values
+_LOUDEST = 50.0  # deviation at the top of a heartbeat
 _GAP = 6.0  # a hole this many times the usual spacing is drawn as a hole
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Values over time, sorted; `time_s` is seconds since 1970, both (n,). `rows` is n before thinning."""
+    """Values over time, sorted; `time_s` is seconds since 1970, both (n,)."""
 
     time_s: Array
     value: Array
-    rows: int
 
-    def thinned(self, points: int = MOST_POINTS) -> Series:
-        """Return at most `points` values: of each of equally long bins the lowest and the highest, in their order."""
-        if len(self.time_s) <= points:
-            return self
-        start, stop = self.time_s[0], self.time_s[-1]
-        bins = points // 2
-        index = np.minimum(((self.time_s - start) / (stop - start) * bins).astype(int), bins - 1)
-        edges = np.flatnonzero(np.diff(index)) + 1
-        keep: set[int] = set()
-        for first, last in zip([0, *edges], [*edges, len(index)], strict=True):
-            part = self.value[first:last]
-            keep |= {int(first + part.argmin()), int(first + part.argmax())}
-        kept = sorted(keep)
-        return Series(self.time_s[kept], self.value[kept], self.rows)
+    def bands(self, bins: int) -> Bands:
+        """Return at most `bins` equally long parts with the lowest, the mean and the highest value of each.
 
-    def with_holes(self) -> tuple[list[float], list[float | None]]:
-        """Return times and values as JSON has them; None is put where data is missing, so that no line bridges it."""
+        A short series keeps its values as they are: then lowest, mean and highest are one.
+        """
+        n = len(self.time_s)
+        if n <= bins:
+            return Bands(self.time_s, self.value, self.value, self.value, self.value)
+        start = self.time_s[0]
+        span = (self.time_s[-1] - start) or 1.0
+        part = np.minimum(((self.time_s - start) / span * bins).astype(int), bins - 1)
+        edges = np.concatenate([[0], np.flatnonzero(np.diff(part)) + 1])
+        counts = np.diff(np.append(edges, n))
+        return Bands(
+            np.add.reduceat(self.time_s - start, edges) / counts + start,
+            np.minimum.reduceat(self.value, edges),
+            np.add.reduceat(self.value, edges) / counts,
+            np.maximum.reduceat(self.value, edges),
+            self.value,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """A series as a chart shows it, each (m,); `value` are all n values it was made from."""
+
+    time_s: Array
+    low: Array
+    middle: Array
+    high: Array
+    value: Array
+
+    @property
+    def thinned(self) -> bool:
+        """Whether a part stands for several values."""
+        return len(self.value) > len(self.time_s)
+
+    def as_json(self) -> dict[str, list[float | None]]:
+        """Return the columns of the chart; None is put where data is missing, so that no line bridges it."""
         spacing = np.diff(self.time_s)
         usual = float(np.median(spacing)) if len(spacing) else 0.0
-        times: list[float] = []
-        values: list[float | None] = []
-        for i, (t, v) in enumerate(zip(self.time_s.tolist(), self.value.tolist(), strict=True)):
-            if i and usual > 0 and spacing[i - 1] > _GAP * usual:
-                times.append(t - usual)
-                values.append(None)
-            times.append(t)
-            values.append(v)
-        return times, values
+        holes = np.flatnonzero(spacing > _GAP * usual) + 1 if usual > 0 else np.array([], int)
+        columns = {"time_s": np.insert(self.time_s, holes, self.time_s[holes - 1] + usual)}
+        for name, values in (("low", self.low), ("middle", self.middle), ("high", self.high)):
+            columns[name] = np.insert(values, holes, np.nan)
+        return {
+            name: [None if np.isnan(v) else float(f"{v:.14g}" if name == "time_s" else f"{v:.6g}") for v in values]
+            for name, values in columns.items()
+        }
 
 
-EMPTY = Series(np.array([]), np.array([]), 0)
+NOTHING = np.array([], float)
+EMPTY = Series(NOTHING, NOTHING)
 
 
 def series(time_ns: NDArray[np.int64], value: Array) -> Series:
     """Sort by time and leave out what is not finite."""
     good = np.isfinite(value)
     order = np.argsort(time_ns[good], kind="stable")
-    return Series(time_ns[good][order] / 1e9, value[good][order], int(good.sum()))
+    return Series(time_ns[good][order] / 1e9, value[good][order])
 
 
-def heartbeat(values: Array, *, width: int = 132, height: int = 30, bins: int = 44) -> Markup:
+def heartbeat(values: Array, *, width: int = 132, height: int = 34, bins: int = 44) -> Markup:
     """Draw deviations (robust z, any number >= 1 of them) as a small line; its scale is the same for every machine.
 
-    The scale is logarithmic from 0 to 100, so that a healthy machine's breathing and a failure both show.
+    The scale is logarithmic from 0 to 50, so that a healthy machine's breathing and a failure both show.
     """
     parts = np.array_split(values, min(bins, len(values)))
-    level = np.log1p(np.clip([p.max() for p in parts], 0, 100)) / np.log1p(100)
+    level = np.log1p(np.clip([p.max() for p in parts], 0, _LOUDEST)) / np.log1p(_LOUDEST)
     x = np.linspace(1.5, width - 3.5, len(level)) if len(level) > 1 else np.array([width - 3.5])
     y = height - 3 - level * (height - 6)
     points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import pyarrow.compute as pc
 
-from cloud.web.drawing import EMPTY, Array, Series, series
+from cloud.web.drawing import BINS, EMPTY, Array, Bands, Series, series
 from models.features import ASSESSMENT, HEALTH, SCALAR
 
 if TYPE_CHECKING:
@@ -40,6 +40,15 @@ class Spectrum:
     time_ns: int
     step_hz: float
     amplitude: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Where something is measured; an empty channel is the machine as a whole."""
+
+    site: str
+    machine: str
+    channel: str
 
 
 class Memory:
@@ -75,10 +84,10 @@ class Histories:
         self._lake = lake
         self._memory = memory
 
-    def trend(self, site: str, machine: str, channel: str, metric: str, since_ns: int | None) -> Series:
-        """Return one metric since an event time (None: all there is), thinned."""
-        key = ("trend", site, machine, channel, metric, None if since_ns is None else since_ns // (10 * _S))
-        return self._memory.get(key, lambda: self._trend(site, machine, channel, metric, since_ns))
+    def trend(self, at: Point, metric: str, since_ns: int | None, *, bins: int = BINS[-1]) -> Bands:
+        """Return one metric since an event time (None: all there is), in at most so many parts."""
+        key = ("trend", at, metric, bins, None if since_ns is None else since_ns // (10 * _S))
+        return self._memory.get(key, lambda: self._trend(at, metric, since_ns).bands(bins))
 
     def heartbeats(self, machines: Sequence[tuple[str, str, int]]) -> dict[tuple[str, str], Array]:
         """Return the deviations (robust z) of each (site, machine, newest event time) over its last six hours."""
@@ -89,17 +98,17 @@ class Histories:
             found |= self._memory.get(key, partial(self._heartbeats, site, newest))
         return found
 
-    def spectrum(self, site: str, machine: str, channel: str, newest_ns: int) -> Spectrum | None:
+    def spectrum(self, at: Point, newest_ns: int) -> Spectrum | None:
         """Return the newest spectrum of a channel; `newest_ns` is the machine's newest event time."""
-        key = ("spectrum", site, machine, channel)
-        return self._memory.get(key, lambda: self._spectrum(site, machine, channel, newest_ns))
+        return self._memory.get(("spectrum", at), lambda: self._spectrum(at, newest_ns))
 
-    def _trend(self, site: str, machine: str, channel: str, metric: str, since_ns: int | None) -> Series:
-        table = self._lake.rows(kind_of(metric), site=site, machines=[machine], columns=[metric], since_ns=since_ns)
+    def _trend(self, at: Point, metric: str, since_ns: int | None) -> Series:
+        kind = kind_of(metric)
+        table = self._lake.rows(kind, site=at.site, machines=[at.machine], columns=[metric], since_ns=since_ns)
         if metric not in table.column_names:
             return EMPTY
-        here = table.filter(pc.equal(table["channel"], channel))
-        return series(here["event_time_ns"].to_numpy(), here[metric].to_numpy().astype(float)).thinned()
+        here = table.filter(pc.equal(table["channel"], at.channel))
+        return series(here["event_time_ns"].to_numpy(), here[metric].to_numpy().astype(float))
 
     def _heartbeats(self, site: str, newest: dict[str, int]) -> dict[tuple[str, str], Array]:
         since = min(newest.values()) - _HEARTBEAT_S * _S
@@ -115,11 +124,11 @@ class Histories:
                 found[site, name] = recent
         return found
 
-    def _spectrum(self, site: str, machine: str, channel: str, newest_ns: int) -> Spectrum | None:
+    def _spectrum(self, at: Point, newest_ns: int) -> Spectrum | None:
         for seconds in _SPECTRUM_LOOKS_BACK_S:
             since = None if seconds is None else newest_ns - seconds * _S
-            table = self._lake.rows("spectrum", site=site, machines=[machine], since_ns=since)
-            here = table.filter(pc.equal(table["channel"], channel))
+            table = self._lake.rows("spectrum", site=at.site, machines=[at.machine], since_ns=since)
+            here = table.filter(pc.equal(table["channel"], at.channel))
             if len(here):
                 row = here.take([int(here["event_time_ns"].to_numpy().argmax())]).to_pylist()[0]
                 amplitude = np.asarray(row["values"], float) * row["scale"]

@@ -48,6 +48,7 @@ class Live:
         self._every_s = every_s
         self._readers: set[asyncio.Queue[Tick | None]] = set()
         self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
     @property
@@ -56,8 +57,12 @@ class Live:
         return len(self._readers)
 
     def close(self) -> None:
-        """End all streams, so that a stopping server need not wait for them; call it on the event loop."""
+        """End all streams, so that a stopping server need not wait for them; safe from any thread."""
         self._closed = True
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
         for queue in self._readers:
             _push(queue, None)
 
@@ -65,6 +70,7 @@ class Live:
         """Yield events for one reader: at once, at each change and once in a while, for a minute at most."""
         queue: asyncio.Queue[Tick | None] = asyncio.Queue(maxsize=1)
         self._readers.add(queue)
+        self._loop = asyncio.get_running_loop()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._watch(), name="live pages")
         try:

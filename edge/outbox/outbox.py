@@ -120,7 +120,7 @@ class Outbox:
         return self._book.kept_bytes
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after each append, in the appending thread."""
+        """Call `listener` after anything was added, in the thread that did."""
         self._listener = listener
 
     # --- the sampling side ----------------------------------------------------------------------------------------
@@ -310,6 +310,7 @@ class Outbox:
             return _added(db, book, self._gap([(found.first, found.last)], reason)), None
 
         self._guarded(lambda: self._write(work))
+        self._listener()
 
     def new_epoch(self, reason: str) -> int:
         """Number everything that is kept anew, from 1, under a new epoch."""

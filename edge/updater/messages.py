@@ -64,7 +64,7 @@ class Verdict(msgspec.Struct, frozen=True, tag=True):
     name: str = ""
     sha256: str = ""
     feature_difference: float = 0.0  # largest difference from the golden features, in units of their scale
-    output_difference: float = 0.0
+    output_difference: float = 0.0  # of degradation absolute, of remaining life relative
     peak_rss_mb: float = 0.0
 
 

@@ -76,9 +76,8 @@ class Slots:
         """Move a verified file into the slot that is not in use, without switching to it; return its new path."""
         slot = self._folder(machine_class) / self._other(machine_class)
         slot.mkdir(parents=True, exist_ok=True)
-        (slot / _RECORD).unlink(missing_ok=True)  # from here until the record is written, this slot is empty
         _sync_file(staged)
-        os.replace(staged, slot / BUNDLE)
+        os.replace(staged, slot / BUNDLE)  # from here until the record is written, the slot's digest fits nothing
         _write_synced(slot / _RECORD, msgspec.json.encode(record))
         _sync_folder(slot)
         return slot / BUNDLE

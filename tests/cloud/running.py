@@ -29,11 +29,14 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    cloud: Cloud, *, config: CloudConfig = QUICK, store: ObjectStore | None = None, engine: Any = None
+    cloud: Cloud,
+    *,
+    config: CloudConfig = QUICK,
+    store: ObjectStore | None = None,
+    take_alert: Any = lambda *said: 381,
 ) -> AsyncIterator[Running]:
     """A gateway in this process; at the end it is killed, as if by a crash."""
-    take: Any = lambda *said: 381  # noqa: E731
-    gateway = Gateway(config, engine=engine or cloud.engine, store=store or cloud.store, take_alert=take)
+    gateway = Gateway(config, engine=cloud.engine, store=store or cloud.store, take_alert=take_alert)
     address = await gateway.start("127.0.0.1:0")
     try:
         yield Running(gateway, address)

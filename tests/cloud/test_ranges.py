@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,7 +23,7 @@ def test_ranges_hold_what_was_added_sorted_and_never_touching(spans):
     ranges = Ranges(spans)
     assert numbers(ranges) == {n for a, b in spans for n in range(a, b + 1)}
     parts = list(ranges)
-    assert all(b + 1 < c for (_, b), (c, _) in zip(parts, parts[1:], strict=False))
+    assert all(b + 1 < c for (_, b), (c, _) in itertools.pairwise(parts))
     assert len(ranges) == len(numbers(ranges))
     assert ranges.head == max(numbers(ranges), default=0)
 

@@ -17,10 +17,10 @@ BREAKS = {
     "imports-order": ("edge/types.py", "", "import edge.features\n", "The edge reads left to right"),
     "imports-wire": ("cloud/config.py", "", "import protos\n", "Wire types stay in the files that speak gRPC"),
     "imports-ray": ("training/__init__.py", "", "import ray\n", "Ray is imported in the files"),
-    "wire-lint": ("protos/forewarn/alert/v1/alert.proto", "enum Severity", "enum severity", "PascalCase"),
+    "wire-lint": ("protos/forewarn/alert/v1/alert.proto", "rpc Raise(", "rpc raise(", "PascalCase"),
     "wire-breaking": ("protos/forewarn/alert/v1/alert.proto", "uint64 epoch = 4;", "uint64 epoch = 40;", "epoch"),
     "wire-drift": ("protos/forewarn/alert/v1/alert_pb2.pyi", "", "x: int\n", "alert_pb2.pyi"),
-    "images-Dockerfile": ("Dockerfile", "FROM base AS edge\n", "FROM base:latest AS edge\n", "Dockerfile"),
+    "images-Dockerfile": ("Dockerfile", "FROM base AS edge\n", "FROM base:latest AS edge\n", "DL3007"),
     "images-compose": ("compose.yaml", "services:", "servants:", "servants"),
 }
 

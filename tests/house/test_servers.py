@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 
 from sqlalchemy import create_engine, text
 
@@ -36,8 +39,18 @@ def test_the_browser_runs_a_page_and_keeps_its_console(chromium):
     assert "seen" in str(chromium.get_log("browser"))
 
 
-def test_a_task_runs_on_the_cluster(ray_cluster):
+def test_the_cluster_runs_a_task_and_refuses_who_has_no_token(ray_cluster, tmp_path):
     import ray
 
     assert ray.get(ray.remote(lambda: 7).remote()) == 7
-    assert ray_cluster
+    (tmp_path / "token").write_text("0" * 64)
+    stranger = {**os.environ, "RAY_AUTH_TOKEN_PATH": str(tmp_path / "token")}
+    refused = subprocess.run(
+        [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", ray_cluster],
+        env=stranger,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert refused.returncode != 0
+    assert "token" in (refused.stdout + refused.stderr).lower()

@@ -22,10 +22,11 @@ from minio import Minio
 
 from tests.servers.processes import Child, NotStarted, free_ports
 
-# Two time-outs are short for the sake of `kill`: a gateway tells its like of each new bucket, and waits for the dead one.
 PROGRAMS = ("ceph", "ceph-authtool", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
 REGION = "us-east-1"
 
+# The watch and notify time-outs are short for the sake of `kill`: a gateway tells its like of each new bucket, and
+# waits for the dead one to answer.
 CONFIGURATION = """\
 [global]
 fsid = {fsid}

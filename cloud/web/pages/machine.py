@@ -12,12 +12,12 @@ from cloud.alerts.types import Alert, State
 from cloud.catalogue import fleet
 from cloud.catalogue.access import reading
 from cloud.catalogue.fleet import LatestRow, MachineRow
-from cloud.web.drawing import EMPTY, Series, interval_bar, level_bar
-from cloud.web.history import Spectrum
+from cloud.web.drawing import BINS, EMPTY, Bands, interval_bar, level_bar
+from cloud.web.history import Point, Spectrum
 from cloud.web.site import Site
 from cloud.web.status import Status, judge
 from models.features import CATALOGUE
-from models.manifest import Thresholds
+from models.manifest import Manifest, Thresholds
 
 RANGES = {"1h": 3600, "8h": 8 * 3600, "1d": 86_400, "7d": 7 * 86_400, "all": None}
 DEFAULT_RANGE = "8h"
@@ -64,7 +64,7 @@ def router(site: Site) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/m/{name:path}", response_class=HTMLResponse)
-    def show(  # noqa: PLR0917 - FastAPI passes them by name
+    def show(
         request: Request, name: str, metric: str = "", range: str = "", at: str = "", channel: str = ""
     ) -> HTMLResponse:
         """Return the page of one machine; `at` is its site where several sites have the name."""
@@ -81,7 +81,7 @@ def router(site: Site) -> APIRouter:
         spectrum = _spectrum(site, chosen, channel)
         with reading(site.engine) as c:
             devices = {(d.site, d.device): d for d in fleet.devices(c, site.enterprise)}
-        limits = _thresholds(site, status.source)
+        model = _manifest(site, status.source)
         return site.answer(
             request,
             "machine.html",
@@ -100,25 +100,27 @@ def router(site: Site) -> APIRouter:
             device=devices.get((chosen.machine.site, chosen.machine.device)),
             values=values,
             interval=interval_bar(*status.life.interval_s) if status.life.interval_s else None,
-            level=_level(status, limits),
+            level=_level(status, model.thresholds if model else None),
+            coverage=model.coverage if model else "",
         )
 
     @routes.get("/data/trend")
-    def trend(name: str, metric: str = "", range: str = "", at: str = "") -> JSONResponse:
-        """Return what the trend chart draws: times (s), values, limits, alert marks."""
+    def trend(name: str, metric: str = "", range: str = "", at: str = "", bins: int = BINS[-1]) -> JSONResponse:
+        """Return what the trend chart draws: times (s), lowest, mean and highest values, limits, alert marks."""
         found = _find(site, name, at)
         if not found:
             return JSONResponse({"error": "not_found"}, 404)
         chosen, status, _ = _choose(site, found[0], metric, range)
-        times, values = _trend(site, chosen).with_holes()
+        bins = next((b for b in BINS if b >= bins), BINS[-1])
+        shown = _trend(site, chosen, bins)
         alerts = site.book.list(states=None, site=chosen.machine.site, machine=name, limit=50)
         return JSONResponse(
             {
-                "time_s": times,
-                "value": values,
+                **shown.as_json(),
+                "thinned": shown.thinned,
                 "unit": chosen.metric.unit if chosen.metric else "",
-                "limits": _limits(chosen, _thresholds(site, status.source), alerts),
-                "alerts": _marks(alerts, times),
+                "limits": _limits(chosen, _manifest(site, status.source), alerts),
+                "alerts": _marks(alerts, shown),
             }
         )
 
@@ -181,25 +183,26 @@ def _unit(machine: MachineRow, channel: str) -> str:
     return next((c.unit for c in machine.channels if c.name == channel), "")
 
 
-def _trend(site: Site, chosen: Chosen) -> Series:
+def _trend(site: Site, chosen: Chosen, bins: int = BINS[-1]) -> Bands:
     m, metric = chosen.machine, chosen.metric
     if metric is None:
-        return EMPTY
-    return site.histories.trend(m.site, m.machine, metric.channel, metric.feature, chosen.since_ns)
+        return EMPTY.bands(bins)
+    where = Point(m.site, m.machine, metric.channel)
+    return site.histories.trend(where, metric.feature, chosen.since_ns, bins=bins)
 
 
 def _spectrum(site: Site, chosen: Chosen, channel: str) -> Spectrum | None:
     m = chosen.machine
     if not channel or chosen.newest_ns is None:
         return None
-    return site.histories.spectrum(m.site, m.machine, channel, chosen.newest_ns)
+    return site.histories.spectrum(Point(m.site, m.machine, channel), chosen.newest_ns)
 
 
-def _rows(trend: Series) -> list[tuple[int, float, float]]:
+def _rows(trend: Bands) -> list[tuple[int, float, float]]:
     """Return the chart as a short table: (begin in ns, lowest, highest) of equally many values each."""
     parts = np.array_split(np.arange(len(trend.time_s)), min(_TABLE_ROWS, max(len(trend.time_s), 1)))
     return [
-        (int(trend.time_s[p[0]] * 1e9), float(trend.value[p].min()), float(trend.value[p].max()))
+        (int(trend.time_s[p[0]] * 1e9), float(trend.low[p].min()), float(trend.high[p].max()))
         for p in reversed(parts)
         if len(p)
     ]
@@ -215,12 +218,12 @@ def _peaks(spectrum: Spectrum | None) -> list[tuple[float, float]]:
     return [(float(i * spectrum.step_hz), float(a[i])) for i in best]
 
 
-def _thresholds(site: Site, bundle: str) -> Thresholds | None:
+def _manifest(site: Site, bundle: str) -> Manifest | None:
     if not bundle:
         return None
     with reading(site.engine) as c:
         found = [b.manifest for b in fleet.bundles(c, site.enterprise) if b.name == bundle]
-    return found[0].thresholds if found and found[0] else None
+    return found[0] if found else None
 
 
 def _level(status: Status, limits: Thresholds | None) -> object:
@@ -230,13 +233,14 @@ def _level(status: Status, limits: Thresholds | None) -> object:
     return level_bar(status.degradation, marks)
 
 
-def _limits(chosen: Chosen, thresholds: Thresholds | None, alerts: list[Alert]) -> list[dict[str, object]]:
+def _limits(chosen: Chosen, model: Manifest | None, alerts: list[Alert]) -> list[dict[str, object]]:
     """Return the lines across the chart: the model's zones, or what the newest alert compared this figure with."""
     metric = chosen.metric
     if metric is None:
         return []
-    if metric.feature == "degradation@1" and thresholds:
-        return [{"value": thresholds.warn, "kind": "limit_c"}, {"value": thresholds.act, "kind": "limit_d"}]
+    if metric.feature == "degradation@1" and model:
+        zones = (("limit_c", model.thresholds.warn), ("limit_d", model.thresholds.act))
+        return [{"value": value, "kind": kind} for kind, value in zones]
     for alert in alerts:
         for e in alert.said.evidence:
             if e.feature == metric.feature and e.channel in {metric.channel, ""}:
@@ -245,8 +249,8 @@ def _limits(chosen: Chosen, thresholds: Thresholds | None, alerts: list[Alert]) 
     return []
 
 
-def _marks(alerts: list[Alert], times: list[float]) -> list[dict[str, object]]:
-    if not times:
+def _marks(alerts: list[Alert], shown: Bands) -> list[dict[str, object]]:
+    if not len(shown.time_s):
         return []
-    inside = [a for a in alerts if times[0] <= a.raised_ns / 1e9 <= times[-1]]
+    inside = [a for a in alerts if shown.time_s[0] <= a.raised_ns / 1e9 <= shown.time_s[-1]]
     return [{"time_s": a.raised_ns / 1e9, "severity": a.severity, "id": a.id} for a in inside]

@@ -18,24 +18,24 @@ OURS = "ours"
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """An evaluation as a table: `floors` are the other columns' names, each row (measure, ours, floor by floor)."""
+    """An evaluation as a page shows it: a table of (measure, ours, floor by floor), then what stands alone."""
 
     floors: list[str]
     rows: list[tuple[str, Any, list[Any]]]
+    protocol: str
+    facts: list[tuple[str, int | float | str]]
 
 
 def tabulate(evaluation: Mapping[str, Any]) -> Evaluation:
-    """Return measures beside their floors; a measure is a figure, or a mapping with `ours` and one key a floor."""
-    rows = [(name, value) for name, value in evaluation.items() if isinstance(value, (Mapping, int, float, str))]
-    floors: list[str] = []
-    for _, value in rows:
-        if isinstance(value, Mapping):
-            floors += [k for k in value if k != OURS and k not in floors and not isinstance(value[k], Mapping)]
-    table = []
-    for name, value in rows:
-        cells = value if isinstance(value, Mapping) else {OURS: value}
-        table.append((name, cells.get(OURS), [cells.get(f) for f in floors]))
-    return Evaluation(floors, table)
+    """Return measures beside their floors: a measure is a mapping with `ours` and one key a floor."""
+    measures = {name: cells for name, cells in evaluation.items() if isinstance(cells, Mapping) and OURS in cells}
+    floors = list(dict.fromkeys(f for cells in measures.values() for f in cells if f != OURS))
+    return Evaluation(
+        floors,
+        [(name, cells[OURS], [cells.get(f) for f in floors]) for name, cells in measures.items()],
+        str(evaluation.get("protocol", "")),
+        [(n, v) for n, v in evaluation.items() if isinstance(v, (int, float, str)) and n != "protocol"],
+    )
 
 
 def router(site: Site) -> APIRouter:

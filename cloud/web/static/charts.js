@@ -24,6 +24,7 @@
     ctx.save();
     ctx.font = FONT.replace("12px", `${12 * devicePixelRatio}px`);
     ctx.textBaseline = "bottom";
+    ctx.textAlign = "left";
     for (const limit of data.limits ?? []) {
       const y = u.valToPos(limit.value, "y", true);
       if (y < u.bbox.top || y > u.bbox.top + u.bbox.height) continue;
@@ -72,9 +73,14 @@
       ] }), axis({ size: 58, values: (u, ticks) => ticks.map(show) })],
       series: [
         { label: words.time, value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
-        { label: box.dataset.label, stroke: colour("--accent"), fill: colour("--accent-soft"), width: 1.75,
+        { label: words.mean, stroke: colour("--accent"), width: 1.75,
           points: { show: data.time_s.length < 40, size: 5 }, value: (u, v) => `${show(v)} ${data.unit}` },
+        ...(data.thinned ? [
+          { label: words.low, stroke: "transparent", points: { show: false }, value: (u, v) => show(v) },
+          { label: words.high, stroke: "transparent", points: { show: false }, value: (u, v) => show(v) },
+        ] : []),
       ],
+      bands: data.thinned ? [{ series: [3, 2], fill: colour("--accent-band") }] : [],
       hooks: { draw: [(u) => drawLimits(u, data, words)] },
     };
   }
@@ -100,11 +106,16 @@
       this.load();
     }
 
+    source() {
+      const url = this.box.dataset.source;
+      return this.box.dataset.chart === "trend" ? `${url}&bins=${Math.round(this.box.clientWidth / 2)}` : url;
+    }
+
     async load() {
       if (this.loading) return;
       this.loading = true;
       try {
-        const answer = await fetch(this.box.dataset.source, { headers: { accept: "application/json" } });
+        const answer = await fetch(this.source(), { headers: { accept: "application/json" } });
         if (answer.ok) this.draw(await answer.json());
       } catch { /* no connection: what is drawn stays, and the header says so */ } finally {
         this.loading = false;
@@ -114,7 +125,8 @@
     draw(data) {
       this.data = data;
       const trend = this.box.dataset.chart === "trend";
-      const columns = trend ? [data.time_s, data.value] : [data.frequency_hz, data.amplitude];
+      const columns = !trend ? [data.frequency_hz, data.amplitude]
+        : data.thinned ? [data.time_s, data.middle, data.low, data.high] : [data.time_s, data.middle];
       this.box.classList.toggle("empty-chart", !columns[0].length);
       this.plot?.destroy();
       this.plot = null;

@@ -16,6 +16,12 @@ from markupsafe import Markup, escape
 
 DEFAULT = "en"
 _DASH, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
+_RAISED = str.maketrans(
+    "-0123456789",
+    "\N{SUPERSCRIPT MINUS}\N{SUPERSCRIPT ZERO}\N{SUPERSCRIPT ONE}\N{SUPERSCRIPT TWO}\N{SUPERSCRIPT THREE}"
+    "\N{SUPERSCRIPT FOUR}\N{SUPERSCRIPT FIVE}\N{SUPERSCRIPT SIX}\N{SUPERSCRIPT SEVEN}\N{SUPERSCRIPT EIGHT}"
+    "\N{SUPERSCRIPT NINE}",
+)
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 
 
@@ -54,10 +60,11 @@ class Words:
             return _DASH
         size = abs(value)
         if size != 0 and (size >= 1e6 or size < 1e-4):
-            text = f"{value:.{digits - 1}e}"
+            mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+            text = f"{_trimmed(mantissa)} \N{MULTIPLICATION SIGN} 10{str(int(exponent)).translate(_RAISED)}"
         else:
             whole = len(str(int(size))) if size >= 1 else 0
-            text = f"{value:.{max(0, digits - whole)}f}" if size >= 0.1 else f"{value:.{digits}g}"
+            text = _trimmed(f"{value:.{max(0, digits - whole)}f}" if size >= 0.1 else f"{value:.{digits}g}")
         return text.replace("-", _MINUS).replace(".", self("format.decimal"))
 
     def duration(self, seconds: float) -> str:
@@ -102,6 +109,10 @@ def choose(wanted: str | None, accept_language: str) -> Words:
         except ValueError:
             continue
     return next((known[tag] for _, _, tag in sorted(ranked) if tag in known), known[DEFAULT])
+
+
+def _trimmed(figure: str) -> str:
+    return figure.rstrip("0").rstrip(".") if "." in figure else figure
 
 
 def _unit(seconds: float) -> tuple[str, float]:

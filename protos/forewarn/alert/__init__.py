@@ -1,0 +1,1 @@
+"""Alarms on their way to the crew, by a call of their own."""

@@ -1,0 +1,1 @@
+"""What devices measure, on its way to the lake."""

@@ -59,7 +59,9 @@ def batch(first: int, count: int, **changes: object) -> pb.Batch:
 class Device:
     """One device and epoch: what it made, and what of that is not stored yet."""
 
-    def __init__(self, name: str = "edge-1", *, epoch: int = 7, site: str = "hall", machines: Sequence[pb.Machine] = (MACHINE,)):
+    def __init__(
+        self, name: str = "edge-1", *, epoch: int = 7, site: str = "hall", machines: Sequence[pb.Machine] = (MACHINE,)
+    ):
         self.name = name
         self.epoch = epoch
         self.site = site
@@ -94,7 +96,10 @@ class Device:
             "device": self.name,
             "epoch": self.epoch,
             "head": self.head,
-            "kept": [pb.SequenceRange(first=b.first_sequence, last=b.first_sequence + b.count - 1) for b in self.kept.values()],
+            "kept": [
+                pb.SequenceRange(first=b.first_sequence, last=b.first_sequence + b.count - 1)
+                for b in self.kept.values()
+            ],
             "software_version": "test",
             "machines": self.machines,
         }
@@ -127,6 +132,27 @@ class Device:
                         await connection.until(lambda: self.done)
                 except (grpc.aio.AioRpcError, EOFError):
                     await asyncio.sleep(0.05)  # the gateway is away; a device waits before it calls again
+
+    async def measure(self, address: str, *, until_head: int, count: int = 25, ahead: int = 60) -> None:
+        """Make and send batches of `count` records, at most `ahead` of them unstored, through any number of crashes."""
+        while self.head < until_head or not self.done:
+            try:
+                async with self.connect(address) as connection:
+                    await connection.greet()
+                    await connection.send(*self.kept.values())
+                    hearing = asyncio.create_task(
+                        connection.until(lambda: self.done and self.head >= until_head, within_s=60)
+                    )
+                    try:
+                        while self.head < until_head and not hearing.done():
+                            await asyncio.sleep(0.002)
+                            if len(self.kept) < ahead:
+                                await connection.send(self.make(count))
+                        await hearing
+                    finally:
+                        hearing.cancel()
+            except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError, EOFError):
+                await asyncio.sleep(0.05)  # the gateway is away; a device waits before it calls again
 
 
 class Connection:

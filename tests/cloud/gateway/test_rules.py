@@ -113,7 +113,8 @@ def test_ordinary_names_are_taken(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "../x", "a/b", "a\\b", "a\0", "A" * 65, "-x", " x", "x ", "x.", "ä", "a\u202eb", "a\nb", "x=%"]
+    "name",
+    ["", ".", "..", "../x", "a/b", "a\\b", "a\0", "A" * 65, "-x", " x", "x ", "x.", "ä", "a\u202eb", "a\nb", "x=%"],
 )
 def test_names_that_could_trick_a_path_are_refused(name):
     with pytest.raises(WrongUse, match="is no name"):

@@ -49,6 +49,13 @@ def test_a_published_bundle_is_a_candidate_that_runs_nowhere(registry, engine):
     assert registry.verify(data_of("b-1")) == "candidate"
 
 
+def test_the_first_bundle_may_be_published_before_anything_was_served(open_registry):
+    fresh = open_registry()
+    fresh.publish(data_of("b-1"))
+    assert fresh.trust_root.exists()
+    assert states(fresh) == {"b-1": "candidate"}
+
+
 def test_publishing_the_same_bytes_twice_changes_nothing(registry, store):
     registry.publish(data_of("b-1"))
     before = sorted(store.list("registry/"))

@@ -31,6 +31,7 @@ def serving(app: FastAPI) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
+        app.state.live.close()
         server.should_exit = True
         thread.join(DEADLINE_S)
         assert not thread.is_alive(), "the pages did not end in time"

@@ -38,7 +38,10 @@ def snapshots(file: Path) -> np.ndarray:
 def test_a_recorded_bearing_is_raised_before_its_end_and_not_before_the_last_40_percent_of_its_life(
     recordings, bearing
 ):
-    """Nothing is tuned on a bearing; two of the six have more than 10 % of life left at the alarm, four show late."""
+    """A guard, no proof: nothing is set per bearing, but the rule was chosen with these six in sight.
+
+    Two of them are raised with more than 10 % of their life left, four later.
+    """
     file = recordings / "pronostia" / f"{bearing}_vib.parquet"
     if not file.exists():
         pytest.skip(f"{file} is missing")

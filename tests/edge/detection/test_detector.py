@@ -32,9 +32,12 @@ def test_a_machine_that_grows_louder_everywhere_is_raised_once_worsens_once_and_
 
 
 def test_the_evidence_names_what_deviates_most_in_its_own_unit(fleet, changes):
-    (_, alarm), *_ = changes(fleet.run(fleet.detector(), [1.0] * 20 + [2.0] * 20))
+    (_, alarm), *_ = changes(fleet.run(fleet.detector(), [1.0] * 20 + [2.0 * fleet.only(["rms@1"], 1.5)] * 20))
     by_name = {(e.channel, e.feature): e for e in alarm.evidence}
     found = alarm.evidence[0]
+    assert found.feature == "rms@1"
+    ratios = [round(e.value / e.baseline, 6) for e in alarm.evidence]
+    assert ratios == sorted(ratios, reverse=True)
     assert found.baseline < found.limit < found.value
     for e in by_name.values():
         healthy = dict(zip(SCHEMA.columns, fleet.rows(1.0)[0].values.tolist(), strict=True))[e.feature]
@@ -147,9 +150,9 @@ def test_values_that_are_not_finite_say_nothing(fleet):
     broken[3] = np.nan
     plain, hurt = fleet.detector(), fleet.detector()
     for i in range(30):
+        hurt.update(fleet.window(i), [FeatureRow(c, Kind.FEATURES, SCHEMA, broken) for c in "hv"])
         expected = plain.update(fleet.window(i), fleet.rows(2.0 if i > 20 else 1.0))[0]
         found = hurt.update(fleet.window(i), fleet.rows(2.0 if i > 20 else 1.0))[0]
-        hurt.update(fleet.window(i), [FeatureRow("h", Kind.FEATURES, SCHEMA, broken)])
         assert found == expected
 
 
@@ -167,6 +170,17 @@ def test_a_restart_at_any_window_changes_nothing(factors, at):
     after = fleet.run(woken, ([1.0] * 3 + factors)[at:], first=at)
     assert before + after == whole
     assert woken.dump() == detector.dump()
+
+
+def test_a_restart_keeps_in_mind_who_spoke(fleet):
+    """The return of an alarm that the model raised is told by the model, also after a restart in between."""
+    detector = fleet.detector()
+    for i in range(20):
+        detector.update(fleet.window(i), fleet.rows(1.0), said(0.9), LIMITS)
+    woken = fleet.detector()
+    woken.load(detector.dump())
+    told = [a for i in range(20, 40) for a in woken.update(fleet.window(i), fleet.rows(1.0), said(0.1), LIMITS)[1]]
+    assert [(a.change, a.source) for a in told] == [(RETURNED, "bearing-3")]
 
 
 @settings(max_examples=30, deadline=None)

@@ -23,7 +23,8 @@ def spoiled(part: slice, value: float) -> np.ndarray:
     [
         (SOUND, ""),
         (np.sin(2 * np.pi * 50 * TIME).astype(np.float32), ""),
-        (np.round(SOUND), ""),  # a coarse converter
+        (np.round(SOUND * 0.7), ""),  # a coarse converter: 1.6 % of the samples at either end
+        (np.round(SOUND * 0.2), ""),  # a coarser one: nearly all samples equal their neighbours
         (np.round(SOUND * 400) / 400, ""),
         (np.zeros(2560, np.float32), "dead"),
         (np.full(2560, 0.7, np.float32), "dead"),
@@ -70,6 +71,14 @@ def test_when_every_sensor_is_dead_an_open_alarm_stays_open(fleet, changes):
     fleet.run(detector, [1.0] * 20 + [2.0] * 20)
     dead = np.zeros(256, np.float32)
     steps = [detector.update(fleet.window(40 + i, h=dead, v=dead), fleet.rows(1e-6)) for i in range(100)]
+    assert {a.part for _, a in changes(steps)} == {"sensor"}
+
+
+def test_when_every_sensor_goes_dead_within_the_on_delay_nothing_is_raised_for_the_machine(fleet, changes):
+    detector = fleet.detector(on_delay_windows=10)
+    fleet.run(detector, [1.0] * 20 + [6.0] * 5)
+    dead = np.zeros(256, np.float32)
+    steps = [detector.update(fleet.window(25 + i, h=dead, v=dead), fleet.rows(6.0)) for i in range(100)]
     assert {a.part for _, a in changes(steps)} == {"sensor"}
 
 

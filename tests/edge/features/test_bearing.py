@@ -7,7 +7,7 @@ import pytest
 
 from edge.bearings import fault_frequencies, geometry
 from edge.features import Extractor
-from edge.features.bearing import resolvable
+from edge.features.bearing import EnvelopeLines, resolvable
 from edge.sensors.replay import find_recordings
 from edge.types import Window
 from tests.edge.features.conftest import BEARING
@@ -37,6 +37,15 @@ def test_geometry_is_recovered_from_the_race_frequencies() -> None:
 )
 def test_only_lines_that_the_resolution_tells_apart_are_shown(step_hz: float, highest_hz: float, shown: tuple) -> None:
     assert resolvable(fault_frequencies(BEARING, 1800.0), 30.0, step_hz, highest_hz) == shown
+
+
+@pytest.mark.parametrize("highest_hz", [200.0, 210.0])
+def test_a_line_is_its_harmonics_mean_over_the_spectrums_median(highest_hz: float) -> None:
+    squared = np.random.default_rng(1).random((2, 640)).astype(np.float32)
+    lines = np.abs(np.fft.rfft(squared.astype(float)))[:, : int(highest_hz / 10) + 1]
+    expected = np.mean([lines[:, 5:8].max(1), lines[:, 11:14].max(1), lines[:, 17:20].max(1)], axis=0)
+    found = EnvelopeLines([60.0], 10.0, highest_hz)(squared)
+    assert found[:, 0] == pytest.approx(expected / np.median(lines[:, 1:], axis=1), rel=1e-5)
 
 
 def test_without_speed_or_geometry_there_is_no_bearing_line(make_machine) -> None:

@@ -160,7 +160,7 @@ def test_channels_of_different_lengths_and_rates_go_together(make_machine) -> No
             Channel(name="c", kind=ChannelKind.WAVEFORM, unit="g", rate_hz=25_600.0),
         ),
     )
-    samples = {"c": ringing(2560, 1), "b": ringing(5000, 2), "a": ringing(1000, 3)}
+    samples = {"c": ringing(2560, 1), "b": ringing(5000, 2), "a": ringing(2560, 3)}
     samples = {n: x.astype(np.float32) for n, x in samples.items()}
     rows = Extractor(machine).extract(Window(machine="m", time_ns=0, samples=samples))
     assert [r.channel for r in rows] == ["a", "b", "c"]

@@ -61,10 +61,11 @@ def make_bundle(
     features: Sequence[str] = FEATURES,
     config: HistoryConfig | None = None,
     *,
+    look_at: str = "",
     gain: float = 0.5,
     quantiles: Sequence[float] = (3600.0, 7200.0, 14_400.0),
 ) -> LoadedBundle:
-    """A model that looks at the fast deviation of its first feature."""
+    """A model that looks at one of its inputs, the fast deviation of its first feature unless told."""
     config = config or HistoryConfig()
     inputs = History(features, config).inputs
     manifest = Manifest(
@@ -81,7 +82,7 @@ def make_bundle(
         evaluation={},
         parity_max_abs=0.0,
     )
-    return LoadedBundle(manifest, _graph(len(inputs), 0, gain, quantiles))
+    return LoadedBundle(manifest, _graph(len(inputs), inputs.index(look_at or inputs[0]), gain, quantiles))
 
 
 def make_rows(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edge.inference import Judge
 from edge.types import FeatureRow, Kind, Quality, Schema
-from models.history import HistoryConfig
+from models.history import History, HistoryConfig
 
 from .conftest import FEATURES, HEALTHY, MACHINE, SCHEMA, make_bundle, make_rows
 
@@ -45,14 +45,21 @@ def test_without_a_bundle_there_is_no_assessment_and_a_later_one_finds_the_machi
     assert feed(late, [LOUDER] * 5, first=100) == feed(always, [LOUDER] * 5, first=100)
 
 
-def test_a_model_of_fewer_features_finds_the_same_start(bundle, machine):
+@pytest.mark.parametrize("look_at", ["rms@1:fast", "peak@1:slow", "rms@1:trend", "log_age_h"])
+def test_a_model_of_fewer_features_sees_what_training_showed_it(bundle, machine, look_at):
     few = ("peak@1", "rms@1")
-    alone, always = Judge(machine), Judge(machine, bundle("few", few))
+    model = bundle("few", few, look_at=look_at, quantiles=(1e6, 2e6, 3e6))
+    alone, training = Judge(machine), History(few)
     feed(alone, [1.0] * 20 + [1.1] * 40)
-    feed(always, [1.0] * 20 + [1.1] * 40)
-    late = Judge(machine, bundle("few", few))
+    late = Judge(machine, model)
     late.load(alone.dump())
-    assert feed(late, [LOUDER] * 5, first=60) == feed(always, [LOUDER] * 5, first=60)
+    said = feed(late, [LOUDER] * 5, first=60)
+    for i, factor in enumerate([1.0] * 20 + [1.1] * 40 + [LOUDER] * 5):
+        values = HEALTHY[[1, 0]] * np.float32(factor)
+        condition = training.update(10.0 * i, {"h": values, "v": values})
+        if i >= 60:
+            expected = model.infer(condition[None])[1][0].tolist()
+            assert said[i - 60].rul_s == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_model_with_another_history_takes_over_the_start_and_its_averages_become_its_own(bundle, machine):
@@ -115,9 +122,22 @@ def test_a_model_that_answers_nonsense_gets_no_estimate(bundle, machine):
 
 def test_a_faulty_sensor_is_left_out(bundle, machine):
     judge, plain = Judge(machine, bundle()), Judge(machine, bundle())
-    for i in range(60):
+    feed(judge, [1.0] * 40)
+    feed(plain, [1.0] * 40)
+    for i in range(40, 60):
         found = judge.update(i, [*make_rows(1.0, "h"), *make_rows(1e-9, "v", quality=Quality.SENSOR_FAULT)])
         assert found == plain.update(i, make_rows(1.0, "h"))
+
+
+def test_the_last_known_degradation_survives_a_restart_but_not_another_model(bundle, machine):
+    judge = Judge(machine, bundle())
+    feed(judge, [1.0] * 30 + [LOUDER] * 50)
+    broken = [FeatureRow("h", Kind.FEATURES, SCHEMA, HEALTHY * np.float32(np.nan))]
+    for name, expected in (("pump-1", judge.update(800.0, broken).degradation), ("pump-2", 0.0)):
+        woken = Judge(machine, bundle(name))
+        woken.load(judge.dump())
+        assert woken.update(810.0, broken).degradation == expected
+    assert judge.update(800.0, broken).degradation > 0.3
 
 
 def test_after_a_repair_history_and_age_begin_anew(bundle, machine):

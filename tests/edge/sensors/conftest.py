@@ -41,6 +41,7 @@ def pronostia(tmp_path: Path) -> Callable[..., Path]:
         start: float = 36_000.0,
         times: list[float] | None = None,
         degrees: list[float] | None = None,
+        degrees_start: float | None = None,
         change: Callable[[dict], object] | None = None,
     ) -> Path:
         rng = np.random.default_rng(len(name) + rows)
@@ -57,7 +58,7 @@ def pronostia(tmp_path: Path) -> Callable[..., Path]:
         path = tmp_path / f"{name}_vib.parquet"
         pq.write_table(pa.table(columns), path)
         if degrees is not None:
-            at = (start + np.arange(len(degrees)) * 0.1) % 86_400
+            at = ((start if degrees_start is None else degrees_start) + np.arange(len(degrees)) * 0.1) % 86_400
             milli = np.round(np.array(degrees) * 1000).astype(np.int32)
             tenth = pa.array(np.round(at % 1 * 10).astype(np.int16) % 10)
             table = pa.table({**clock(at + 1e-6), "tenth": tenth, "temp_mC": pa.array(milli)})

@@ -62,6 +62,12 @@ def test_the_clock_runs_on_over_midnight(pronostia, find) -> None:
     assert [w.samples["temperature"].size for w in windows] == [1] + [100] * 11
 
 
+def test_a_thermometer_switched_on_after_midnight_belongs_to_the_same_night(pronostia, find) -> None:
+    (recording,), _ = find(pronostia(start=86_390.0, degrees=[40.0] * 600, degrees_start=5.0))
+    windows = list(recording.open().windows())
+    assert [w.samples["temperature"].size if "temperature" in w.samples else 0 for w in windows[:4]] == [0, 0, 51, 100]
+
+
 def test_a_clock_that_jumps_is_flagged_and_not_followed(pronostia, find) -> None:
     """As in Bearing1_1: two snapshots carry the time of the start."""
     times = [36_000.0 + 10.0 * i for i in range(12)]
@@ -134,7 +140,7 @@ def put(name: str, value: object):
 
 def floats_with_nan(row: int) -> pa.Array:
     values = np.zeros((12, 256), np.float32)
-    values[row, 17] = np.nan
+    values[row, 0] = np.nan
     return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), 256)
 
 

@@ -57,6 +57,12 @@ def test_an_even_fast_clock_makes_a_waveform_of_that_rate(tmp_path, find) -> Non
     assert windows[1].samples["y"][0] == 400.0
 
 
+def test_a_fast_clock_that_is_uneven_makes_no_spectrum(tmp_path, find) -> None:
+    rows = "\n".join(f"{i / 1000 + (0.5 if i > 50 else 0):.3f},{i}" for i in range(100))
+    (recording,), _ = find(write(tmp_path, f"t,y\n{rows}\n"))
+    assert recording.machine.channels[0].kind is ChannelKind.SCALAR
+
+
 def test_a_remainder_of_more_than_half_is_a_window(tmp_path, find) -> None:
     rows = "\n".join(f"{i / 1000:.3f},{i}" for i in range(1000))
     (recording,), _ = find(write(tmp_path, f"t,y\n{rows}\n"), options=Options(window_samples=390))

@@ -14,7 +14,8 @@ import pytest
 from edge.updater import Assigned, Command
 from edge.updater.slots import Slots
 from models.bundle import unpack
-from tests.edge.updater.conftest import PARTS, Device, Site, data_of
+from tests.edge.updater.conftest import PARTS, Site, data_of
+from tests.edge.updater.device import Device
 
 Open = Callable[..., Device]
 

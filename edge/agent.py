@@ -1,0 +1,218 @@
+"""The agent on the device: builds the parts and wires them, the only file of the edge that does.
+
+One thread for each machine (sensor to outbox), one event loop for the network, the outbox's file between them. To stop:
+stop producing, deliver within a deadline, stop sending. What is not delivered is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from edge import wire
+from edge.bundles import Bundles
+from edge.config import EdgeConfig
+from edge.detection import Detector
+from edge.features import Extractor
+from edge.keeper import Keeper
+from edge.ledger import Ledger
+from edge.loop import MachineLoop, Order
+from edge.outbox import Outbox, StoreLock
+from edge.sources import Source
+from edge.threads import in_thread
+from edge.updater import Command, Updater
+from edge.updater.client import RolloutClient
+from edge.uplink import Deadlines, Identity, Link, Uplink
+from edge.uplink.pace import Backoff
+from models.errors import RecordingRejected
+
+_JOIN_S = 5.0  # for the sampling threads to end after their sensors are closed
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a command says beside the configuration."""
+
+    software_version: str = ""
+    ledger: Path | None = None
+    wait_for_bundle: bool = False  # no window before there is a model
+    stay: bool = False  # after the last window, stay connected
+
+
+class Agent:
+    """One device over one store, whose lock the caller holds."""
+
+    def __init__(self, config: EdgeConfig, sources: Sequence[Source], options: RunOptions) -> None:
+        store = Path(config.store)
+        self._config = config
+        self._options = options
+        self._stopping = threading.Event()
+        self._ledger = Ledger(options.ledger)
+        self._outbox = Outbox(store / "outbox.sqlite", gap=wire.gap_parcel, quota_bytes=config.outbox.quota_bytes)
+        self._bundles = Bundles()
+        self._link = Link(config.gateways)
+        self._uplink = self._make_uplink(sources)
+        self._updater = self._make_updater(sources, store / "models") if config.trust else None
+        self._loops = [self._make_loop(s) for s in sources]
+        self.rejected: list[RecordingRejected] = []  # recordings that turned out bad while they were replayed
+
+    def _make_uplink(self, sources: Sequence[Source]) -> Uplink:
+        c = self._config
+        identity = Identity(
+            enterprise=c.enterprise,
+            site=c.site,
+            device=c.device,
+            software_version=self._options.software_version,
+            machines=tuple(s.sensor.machine for s in sources),
+        )
+        deadlines = Deadlines(
+            welcome_s=c.uplink.welcome_seconds, alert_s=c.uplink.alert_seconds, stored_s=c.uplink.stored_seconds
+        )
+        return Uplink(
+            self._outbox, self._link, identity, deadlines=deadlines, longest_retry_s=c.uplink.longest_retry_seconds
+        )
+
+    def _make_updater(self, sources: Sequence[Source], slots: Path) -> Updater:
+        c = self._config
+        classes = sorted({s.sensor.machine.machine_class for s in sources})
+        client = RolloutClient(
+            self._link.channel, enterprise=c.enterprise, site=c.site, device=c.device, machine_classes=classes
+        )
+        return Updater(
+            client,
+            slots,
+            Path(c.trust),
+            self._bundles.load,
+            machine_classes=classes,
+            on_withdrawn=self._bundles.withdraw,
+            on_command=self._on_command,
+        )
+
+    def _make_loop(self, source: Source) -> MachineLoop:
+        machine = source.sensor.machine
+        detection = self._config.detection
+        if source.every_s is not None:
+            detection = msgspec.structs.replace(detection, every_s=source.every_s)
+        keeper = Keeper(
+            self._outbox,
+            self._ledger,
+            replay=source.replay,
+            hurried=source.hurried,
+            simulated=machine.simulated,
+            high_water_bytes=self._config.outbox.quota_bytes // 2,
+            stopping=self._stopping,
+        )
+        return MachineLoop(
+            source,
+            Extractor(machine),
+            Detector(machine, detection),
+            keeper,
+            self._outbox,
+            self._bundles,
+            self._config.records,
+            stopping=self._stopping,
+            wait_for_bundle=self._options.wait_for_bundle,
+        )
+
+    def _on_command(self, command: Command) -> None:
+        for loop in self._loops:
+            if loop.machine.name == command.machine:
+                loop.order(Order(command.kind, command.alert_key))
+
+    async def run(self) -> None:
+        """Listen, judge and deliver until the sources end or a signal says stop; see `RunOptions.stay`."""
+        told = asyncio.Event()
+        running = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            running.add_signal_handler(number, told.set)
+        if self._updater is not None:
+            self._updater.load_current()  # before the first window, without the network
+        background = [asyncio.create_task(_keep_running("uplink", self._uplink.run))]
+        if self._updater is not None:
+            background.append(asyncio.create_task(_keep_running("updater", self._updater.run)))
+        listening = [asyncio.create_task(self._listen(loop)) for loop in self._loops]
+        stop = asyncio.create_task(told.wait())
+        try:
+            if await self._sources_ended(listening, stop):
+                self._ledger.end()
+                await self._deliver(stop)
+            await self._stop_listening(listening)
+            await self._drain()
+        finally:
+            await self._stop_listening(listening)
+            for task in (*background, *listening, stop):
+                task.cancel()
+            await asyncio.gather(*background, *listening, stop, return_exceptions=True)
+            await self._link.close()
+            self._outbox.close()
+            self._ledger.close()
+
+    async def _listen(self, loop: MachineLoop) -> None:
+        """One machine's loop in a thread; a bad recording does not stop the other machines."""
+        try:
+            await in_thread(loop.run, name=f"machine {loop.machine.name}")
+        except RecordingRejected as e:
+            _log.error("recording rejected", reason=str(e))
+            self.rejected.append(e)
+
+    async def _sources_ended(self, listening: Sequence[asyncio.Task[None]], stop: asyncio.Task[Any]) -> bool:
+        """True when every source has ended by itself, False when a signal came first; a loop's failure is raised."""
+        left: set[asyncio.Task[Any]] = {*listening}
+        while left and not stop.done():
+            done, _ = await asyncio.wait({*left, stop}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done & left:
+                task.result()
+            left -= done
+        return not left
+
+    async def _deliver(self, stop: asyncio.Task[Any]) -> None:
+        """After the last window: until all is stored, or for as long as the caller wants the device to stay."""
+        if self._options.stay:
+            await stop
+            return
+        drained = asyncio.create_task(self._uplink.drained())
+        await asyncio.wait({drained, stop}, return_when=asyncio.FIRST_COMPLETED)
+        drained.cancel()
+
+    async def _stop_listening(self, listening: Sequence[asyncio.Task[None]]) -> None:
+        self._stopping.set()
+        for loop in self._loops:
+            loop.stop()
+        if listening:
+            await asyncio.wait(listening, timeout=_JOIN_S)
+
+    async def _drain(self) -> None:
+        """Deliver what is kept, within the deadline."""
+        try:
+            async with asyncio.timeout(self._config.stop_seconds):
+                await self._uplink.drained()
+        except TimeoutError:
+            _log.warning("stopped before all was delivered", kept_bytes=self._outbox.kept_bytes)
+
+
+async def _keep_running(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a part of the network's side again after a failure: a fault there must never stop the listening."""
+    backoff = Backoff(1.0, 60.0)
+    while True:
+        try:
+            await run()
+        except Exception:  # noqa: BLE001 - logged with its trace, and begun anew; cancelling passes through
+            _log.exception("part failed, starting it again", part=name)
+        await asyncio.sleep(backoff.next_s())
+
+
+def run_agent(config: EdgeConfig, sources: Sequence[Source], options: RunOptions) -> list[RecordingRejected]:
+    """Run a device to its end; returns the recordings that turned out bad. WrongUse when its store is in use."""
+    with StoreLock(Path(config.store)):
+        agent = Agent(config, sources, options)
+        asyncio.run(agent.run())
+        return agent.rejected

@@ -1,0 +1,173 @@
+"""The device's configuration: one TOML file, written by whoever wires the machines.
+
+Every key is described here, under the key; `docs/configuration.md` is made from it. A wrong file is refused as a whole,
+with the key's path and what to do.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from edge.detection import DetectionConfig
+from models.errors import ConfigurationError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,63}")
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class SimulatorSource(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="simulator"
+):
+    """A machine that is made up and wears out; everything it says is marked as simulated."""
+
+    fault: Annotated[
+        str,
+        Meta(
+            description="what wears out: outer_race, inner_race, ball, cage, unbalance, misalignment, looseness or none"
+        ),
+    ] = "outer_race"
+    seed: Annotated[int, Meta(ge=0, description="equal seeds and names give equal machines")] = 0
+    life_seconds: Annotated[Positive | None, Meta(description="source time until it fails; random if absent")] = None
+    every_seconds: Annotated[Positive, Meta(description="source time between windows")] = 10.0
+    speed: Annotated[float, Meta(ge=0, description="1: real time; 60: an hour a minute; 0: as fast as possible")] = 1.0
+    speed_rpm: Annotated[Positive, Meta(description="of the shaft")] = 1800.0
+
+
+class ReplaySource(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="replay"
+):
+    """A recording, replayed once; after a restart it goes on where it stopped."""
+
+    path: Annotated[str, Meta(description="file or folder, relative to this file")]
+    recording: Annotated[str, Meta(description="which of the folder's recordings; the machine's name if empty")] = ""
+    speed: Annotated[float, Meta(ge=0, description="1: as it was recorded; 0: as fast as possible")] = 0.0
+
+
+class MachineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A machine that this device listens to."""
+
+    name: Annotated[str, Meta(description="unique in the site; letters, digits, `. _ -` and blanks, at most 64")]
+    machine_class: Annotated[str, Meta(description="machines of one class share a model")] = msgspec.field(
+        name="class", default="bearing"
+    )
+    line: Annotated[str, Meta(description="where it stands, as the crew says it")] = ""
+    source: Annotated[SimulatorSource | ReplaySource, Meta(description="where its windows come from")]
+
+
+class OutboxConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is kept while the cloud is away."""
+
+    quota_bytes: Annotated[
+        int,
+        Meta(
+            ge=1_000_000,
+            description="over it, the oldest ordinary records go first, alerts "
+            "last, and each dropped range is reported",
+        ),
+    ] = 1_000_000_000
+
+
+class UplinkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How patient the device is with the cloud."""
+
+    longest_retry_seconds: Annotated[Positive, Meta(description="attempts to connect are spread up to this far")] = 10.0
+    welcome_seconds: Annotated[Positive, Meta(description="for the gateway's answer to Hello")] = 10.0
+    alert_seconds: Annotated[Positive, Meta(description="for the answer to an alert")] = 10.0
+    stored_seconds: Annotated[
+        Positive, Meta(description="a stream on which nothing is stored for so long is opened anew")
+    ] = 120.0
+
+
+class RecordsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is sent beside the features of every window."""
+
+    spectrum_every_windows: Annotated[
+        int, Meta(ge=0, description="a spectrum of each waveform channel; at an alarm always; 0: only then")
+    ] = 60
+    snippet_samples: Annotated[
+        int, Meta(ge=0, le=65_536, description="of each waveform channel's raw samples at an alarm; 0: none")
+    ] = 65_536
+
+
+class EdgeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One device."""
+
+    device: Annotated[str, Meta(description="this device's name, unique in the site")]
+    enterprise: Annotated[str, Meta(description="the company; the cloud's configuration has the same")] = "demo"
+    site: Annotated[str, Meta(description="the plant")] = "demo"
+    store: Annotated[
+        str,
+        Meta(
+            description="folder for the outbox and the models, relative to this file; it must "
+            "exist, and only one agent may use it"
+        ),
+    ] = ""
+    gateways: Annotated[tuple[str, ...], Meta(description="`host:port` of each gateway; the first is tried first")] = ()
+    trust: Annotated[
+        str,
+        Meta(
+            description="root.json of the cloud that signs models, relative to this file; "
+            "without it the device takes no models"
+        ),
+    ] = ""
+    stop_seconds: Annotated[Positive, Meta(description="on SIGTERM, how long to go on delivering what is kept")] = 10.0
+    machine: Annotated[tuple[MachineConfig, ...], Meta(description="one `[[machine]]` table each")] = ()
+    outbox: OutboxConfig = OutboxConfig()
+    uplink: UplinkConfig = UplinkConfig()
+    records: RecordsConfig = RecordsConfig()
+    detection: DetectionConfig = DetectionConfig()
+
+
+def load_config(file: Path) -> EdgeConfig:
+    """Read a device's file; paths in it become absolute. ConfigurationError names the file, the key and the mend."""
+    try:
+        config = msgspec.toml.decode(file.read_bytes(), type=EdgeConfig)
+    except OSError as e:
+        raise ConfigurationError(f"cannot be read: {e.strerror}", where=str(file)) from e
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as e:
+        raise ConfigurationError(str(e), where=str(file), mend="docs/configuration.md has every key") from e
+    folder = file.resolve().parent
+    return msgspec.structs.replace(
+        config,
+        store=str(folder / config.store) if config.store else "",
+        trust=str(folder / config.trust) if config.trust else "",
+        machine=tuple(_placed(m, folder) for m in config.machine),
+    )
+
+
+def _placed(machine: MachineConfig, folder: Path) -> MachineConfig:
+    source = machine.source
+    if isinstance(source, ReplaySource):
+        source = msgspec.structs.replace(source, path=str(folder / source.path))
+    return msgspec.structs.replace(machine, source=source)
+
+
+def check_config(config: EdgeConfig, where: str) -> None:
+    """Refuse what cannot run, once the command line's words are in; `where` is the file or command to mend."""
+
+    def refuse(what: str, mend: str) -> None:
+        raise ConfigurationError(what, where=where, mend=mend)
+
+    names = {"device": config.device, "enterprise": config.enterprise, "site": config.site}
+    names |= {f"machine[{i}].name": m.name for i, m in enumerate(config.machine)}
+    names |= {f"machine[{i}].class": m.machine_class for i, m in enumerate(config.machine)}
+    for key, name in names.items():
+        if not _NAME.fullmatch(name) or name.endswith((" ", ".")):
+            refuse(f"{key} is {name!r}", "use 1 to 64 letters, digits, `. _ -` or blanks, the first a letter or digit")
+    machines = [m.name for m in config.machine]
+    for name in machines:
+        if machines.count(name) > 1:
+            refuse(f"machine {name!r} is there twice", "give each machine a name of its own")
+    if not config.store:
+        refuse("no store", "set `store` to a folder for what is not yet delivered")
+    if not config.gateways:
+        refuse("no gateways", 'set `gateways` to a list such as ["gateway.example:7443"]')
+    for address in config.gateways:
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+            refuse(f"gateways has {address!r}", "give host:port")

@@ -1,0 +1,172 @@
+"""One machine, from sensor to outbox: a synchronous loop in a thread of its own.
+
+Invariants
+- A window's records and the state that follows from it are kept in one transaction: a restart continues exactly there.
+- A recording goes on where it stopped: windows that were kept are not taken again.
+- A model is switched between two windows, and finds the machine's own history.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass
+
+import structlog
+
+from edge import records
+from edge.bundles import Bundles
+from edge.config import RecordsConfig
+from edge.detection import Detector
+from edge.features import Extractor, spectrum
+from edge.inference import Judge
+from edge.keeper import Keeper
+from edge.outbox import Outbox
+from edge.sources import Source
+from edge.types import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the crew asks of a machine."""
+
+    kind: str  # acknowledge | new_baseline
+    alert_key: str = ""
+
+
+class MachineLoop:
+    """Listens to one machine until its source ends or `stopping` is set."""
+
+    def __init__(
+        self,
+        source: Source,
+        extractor: Extractor,
+        detector: Detector,
+        keeper: Keeper,
+        outbox: Outbox,
+        bundles: Bundles,
+        config: RecordsConfig,
+        *,
+        stopping: threading.Event,
+        wait_for_bundle: bool,
+    ) -> None:
+        self.machine = source.sensor.machine
+        self._source = source
+        self._extractor = extractor
+        self._detector = detector
+        self._judge = Judge(self.machine)
+        self._keeper = keeper
+        self._outbox = outbox
+        self._bundles = bundles
+        self._config = config
+        self._stopping = stopping
+        self._wait_for_bundle = wait_for_bundle
+        self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+        self._position_ns: int | None = None  # event time of the last window taken
+        self._windows = 0
+        self._log = structlog.get_logger().bind(machine=self.machine.name)
+
+    def order(self, order: Order) -> None:
+        """Obey before the next window; from any thread."""
+        self._orders.put(order)
+
+    def stop(self) -> None:
+        """End `run` soon; from any thread. `stopping` was set before."""
+        self._source.sensor.close()
+
+    def run(self) -> None:
+        """Take every window; what was taken is kept when it ends. RecordingRejected when a recording turns out bad."""
+        self._restore()
+        if self._wait_for_bundle:
+            self._bundles.wait(self.machine.machine_class, self._stopping)
+        skipped = 0
+        try:
+            for window in self._source.sensor.windows():
+                if self._stopping.is_set():
+                    break
+                if self._source.replay and self._position_ns is not None and window.time_ns <= self._position_ns:
+                    skipped += 1
+                    continue
+                self._take(window)
+        finally:
+            self._keeper.flush(self._state())
+        self._log.info("source ended", windows=self._windows, kept_by_an_earlier_run=skipped)
+
+    def _take(self, window: Window) -> None:
+        self._obey()
+        self._switch()
+        window = self._detector.check(window)
+        rows = self._extractor.extract(window)
+        bundle = self._judge.bundle
+        said = self._judge.update(window.time_ns * 1e-9, rows)
+        thresholds = bundle.manifest.thresholds if bundle else None
+        deviation, alarms = self._detector.update(window, rows, said, thresholds)
+        found = records.of_rows(window, rows)
+        found.append(records.of_health(window, deviation))
+        if said is not None:
+            found.append(records.of_assessment(window, said))
+        every = self._config.spectrum_every_windows
+        if alarms or (every and self._windows % every == 0):
+            found += spectrum(self.machine, window)
+        if alarms:
+            found += records.snippets(self.machine, window, self._config.snippet_samples)
+        for alarm in alarms:
+            self._log.warning(
+                "alarm", key=alarm.key, change=alarm.change.name, severity=alarm.severity, by=alarm.source
+            )
+        self._windows += 1
+        self._position_ns = window.time_ns
+        if self._keeper.add(found, alarms):
+            self._keeper.flush(self._state())
+
+    def _obey(self) -> None:
+        while True:
+            try:
+                order = self._orders.get_nowait()
+            except queue.Empty:
+                return
+            self._log.info("order of the crew", order=order.kind, key=order.alert_key)
+            match order.kind:
+                case "acknowledge":
+                    self._detector.acknowledge(order.alert_key)
+                case "new_baseline":
+                    self._detector.new_baseline()
+                    self._judge.new_baseline()
+
+    def _switch(self) -> None:
+        """Take up the bundle that is in use now; its Judge inherits this machine's history."""
+        bundle = self._bundles.get(self.machine.machine_class)
+        if bundle is self._judge.bundle:
+            return
+        fresh = Judge(self.machine, bundle)
+        fresh.load(self._judge.dump())
+        self._judge = fresh
+        self._log.info("model switched", bundle=bundle.name if bundle else "none")
+
+    # --- what outlives a restart ----------------------------------------------------------------------------------
+
+    def _state(self) -> dict[str, bytes]:
+        name = self.machine.name
+        position = str(self._position_ns).encode() if self._position_ns is not None else b""
+        return {
+            f"judge/{name}": self._judge.dump(),
+            f"detector/{name}": self._detector.dump(),
+            f"position/{name}": position,
+        }
+
+    def _restore(self) -> None:
+        """Continue from the state of the last window kept; state that this version cannot read is begun anew."""
+        name = self.machine.name
+        position = self._outbox.state(f"position/{name}")
+        self._position_ns = int(position) if position else None
+        self._judge = Judge(self.machine, self._bundles.get(self.machine.machine_class))
+        parts: dict[str, Judge | Detector] = {"judge": self._judge, "detector": self._detector}
+        for part, keeps_state in parts.items():
+            data = self._outbox.state(f"{part}/{name}")
+            if data is None:
+                continue
+            try:
+                keeps_state.load(data)
+            except (ValueError, KeyError, TypeError) as e:  # msgspec's errors are ValueErrors
+                keeps_state.new_baseline()
+                self._log.error("state not understood, learning anew", part=part, reason=str(e))

@@ -1,0 +1,112 @@
+"""`forewarn train`: what the fleet saw and the crews found becomes a signed candidate."""
+
+# ruff: noqa: PLC0415 - `--help` is quick
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from forewarn.commands.options import DATA
+
+if TYPE_CHECKING:
+    from forewarn.training import Product
+    from training.pipeline import Runner
+
+
+@click.command()
+@DATA
+@click.option("--machine-class", default="", help="Train for this class; needed where there are several.")
+@click.option(
+    "--ray", default="local", show_default=True, help="Where the fits run: `local`, a Ray cluster's address, or `off`."
+)
+@click.option("--seed", default=7, show_default=True, help="The same data and seed give the same model.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the bundle to this file.")
+@click.option("--publish", is_flag=True, help="Sign the bundle and put it into the registry, as a candidate.")
+@click.option("--json", "report", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here.")
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Write predicted against true life here.")
+def train(
+    data: Path,
+    machine_class: str,
+    ray: str,
+    seed: int,
+    out: Path | None,
+    publish: bool,
+    report: Path | None,
+    plot: Path | None,
+) -> None:
+    """Train a failure model from the lake, judge it on machines it did not see, and pack it."""
+    begin = time.monotonic()
+
+    def say(line: str) -> None:
+        click.echo(f"[{time.monotonic() - begin:6.1f} s] {line}")
+
+    from cloud.wiring import open_cloud
+    from forewarn.training import make_bundle
+    from training.config import TrainingConfig
+
+    cloud = open_cloud(data)
+    product = make_bundle(cloud, machine_class, TrainingConfig(), seed=seed, run=_runner(ray), say=say)
+    _say_figures(product, say)
+    if out is not None:
+        out.write_bytes(product.bundle)
+        say(f"the bundle: {out}")
+    if plot is not None:
+        from training.plot import plot_rul
+
+        plot_rul(product.trained.judged, plot)
+        say(f"the picture: {plot}")
+    if publish:
+        cloud.registry.initialise()
+        cloud.registry.publish(product.bundle)
+        say(f"published as a candidate: {product.name}")
+    if report is not None:
+        report.write_text(json.dumps(_report(product, ray, time.monotonic() - begin), indent=2) + "\n")
+
+
+def _runner(ray: str) -> Runner:
+    if ray == "off":
+        from training.pipeline import run_here
+
+        return run_here
+    from training.cluster import on_cluster
+
+    return on_cluster(ray)
+
+
+def _say_figures(product: Product, say: Any) -> None:
+    e, t = product.trained.evaluation, product.trained.thresholds
+    for key, label in (("rul_mae_s", "MAE"), ("rul_winkler_s", "interval score")):
+        figures = e[key]
+        say(
+            f"remaining life, {label}: {figures['ours']:.0f} s; best constant {figures['constant']:.0f} s, "
+            f"k x age {figures['k_x_age']:.0f} s"
+        )
+    say(f"coverage of p05..p95 on machines it did not see: {e['rul_coverage']['ours']:.0%}; {product.trained.coverage}")
+    kinds = ("in_time", "early", "late", "missed")
+    for who, name in (("ours", "model"), ("rms_rule", "RMS rule")):
+        counts = ", ".join(f"{e[f'alarms_{k}'][who]} {k.replace('_', ' ')}" for k in kinds)
+        say(f"first alarms by the {name}: {counts}")
+    say(f"alarm limits: warn {t.warn:.2f}, act {t.act:.2f}")
+    say(f"torch and ONNX Runtime differ by at most {product.trained.parity_max_abs:.1e}")
+    say(f"bundle {product.name}, {len(product.bundle)} bytes")
+
+
+def _report(product: Product, ray: str, seconds: float) -> dict[str, Any]:
+    import hashlib
+
+    return {
+        "bundle": product.name,
+        "sha256": hashlib.sha256(product.bundle).hexdigest(),
+        "onnx_sha256": hashlib.sha256(product.trained.onnx).hexdigest(),
+        "machines": list(product.dataset.machines),
+        "left_out": list(product.dataset.left_out),
+        "evaluation": product.trained.evaluation,
+        "coverage": product.trained.coverage,
+        "parity_max_abs": product.trained.parity_max_abs,
+        "ray": ray,
+        "seconds": round(seconds, 1),
+    }

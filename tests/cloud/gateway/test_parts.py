@@ -1,0 +1,114 @@
+"""The gateway's small parts: the memory budget, and what is known of a stream on its way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+import pytest
+
+from cloud.gateway.budget import Budget
+from cloud.gateway.intake import Intakes, Outgoing
+from cloud.gateway.records import Stream
+from cloud.gateway.statuses import Overloaded, Refused, VersionMismatch, status_of
+from cloud.ranges import Ranges
+from models.errors import BundleRejected, ConfigurationError, Unavailable, WrongUse
+from tests.cloud.running import play
+
+STREAM = Stream("hall", "edge-1", 7)
+
+
+def test_a_budget_lets_in_what_fits_and_the_others_in_the_order_they_came():
+    async def story() -> None:
+        budget = Budget(100)
+        await budget.take(60, within_s=1)
+        order: list[int] = []
+
+        async def take(size: int) -> None:
+            await budget.take(size, within_s=5)
+            order.append(size)
+
+        waiting = [asyncio.create_task(take(size)) for size in (50, 30)]
+        await asyncio.sleep(0)
+        assert (order, budget.used) == ([], 60)
+        budget.give(60)
+        await asyncio.gather(*waiting)
+        assert (order, budget.used) == ([50, 30], 80)
+
+    play(story())
+
+
+def test_whoever_gives_up_waiting_leaves_no_trace_and_lets_the_next_one_in():
+    async def story() -> None:
+        budget = Budget(100)
+        await budget.take(60, within_s=1)
+        large = asyncio.create_task(budget.take(90, within_s=0.05))
+        await asyncio.sleep(0)
+        small = asyncio.create_task(budget.take(40, within_s=5))
+        with pytest.raises(TimeoutError):
+            await large
+        await small
+        assert budget.used == 100
+        budget.give(100)
+        assert budget.used == 0
+
+    play(story())
+
+
+def test_what_is_larger_than_the_whole_budget_is_let_in_alone():
+    async def story() -> None:
+        budget = Budget(100)
+        await budget.take(500, within_s=1)
+        with pytest.raises(TimeoutError):
+            await budget.take(1, within_s=0.01)
+        budget.give(500)
+        await budget.take(1, within_s=1)
+
+    play(story())
+
+
+@contextmanager
+def attached(intakes: Intakes) -> Iterator[tuple[Outgoing, object]]:
+    outgoing = Outgoing()
+    intake = intakes.attach(STREAM, outgoing)
+    yield outgoing, intake
+    intakes.detach(intake, outgoing)
+
+
+def test_a_sequence_is_new_once_until_it_is_stored_and_known_afterwards():
+    intakes = Intakes()
+    with attached(intakes) as (first, intake):
+        assert [list(r) for r in intake.take(1, 10)] == [[(1, 10)], []]
+        assert [list(r) for r in intake.take(5, 15)] == [[(11, 15)], []]
+        with attached(intakes) as (second, same):
+            assert same is intake
+            intakes.commit(STREAM, Ranges([(1, 12)]), [])
+            assert [list(r) for r in intake.take(1, 20)] == [[(16, 20)], [(1, 12)]]
+            assert list(first.take()[1]) == list(second.take()[1]) == [(1, 12)]
+
+
+def test_a_stream_is_remembered_while_something_of_it_is_on_its_way_and_then_forgotten():
+    intakes = Intakes()
+    with attached(intakes) as (_, intake):
+        intake.take(1, 3)
+    assert len(intakes) == 1
+    intakes.commit(STREAM, Ranges([(1, 3)]), [])
+    assert len(intakes) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Refused("x"), grpc.StatusCode.PERMISSION_DENIED),
+        (VersionMismatch("x"), grpc.StatusCode.FAILED_PRECONDITION),
+        (WrongUse("x"), grpc.StatusCode.INVALID_ARGUMENT),
+        (ConfigurationError("x"), grpc.StatusCode.INVALID_ARGUMENT),
+        (Overloaded("x"), grpc.StatusCode.RESOURCE_EXHAUSTED),
+        (Unavailable("x"), grpc.StatusCode.UNAVAILABLE),
+        (BundleRejected("x"), grpc.StatusCode.INTERNAL),
+    ],
+)
+def test_each_error_has_the_status_by_which_a_device_knows_whether_to_try_again(error, status):
+    assert status_of(error) is status

@@ -1,0 +1,58 @@
+"""The same records through every pair of catalogue and store, by two gateways at once: each is stored once."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from cloud.config import CloudConfig, S3Config
+from cloud.lake.compaction import Compactor
+from cloud.wiring import Cloud
+from tests.cloud.gateway.device import Device
+from tests.cloud.running import assert_exactly, in_lake, play, running
+
+
+@pytest.fixture(params=["sqlite and folder", "postgres and s3"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    config = CloudConfig(segment_seconds=0.05, compact_seconds=0)
+    if request.param == "postgres and s3":
+        postgres, s3 = request.getfixturevalue("postgres"), request.getfixturevalue("s3")
+        monkeypatch.setenv("FOREWARN_S3_SECRET", s3.secret_key)
+        bucket = S3Config(
+            endpoint=s3.endpoint,
+            bucket=s3.create_bucket(),
+            access_key=s3.access_key,
+            region=s3.region,
+            secure=False,
+        )
+        config = CloudConfig(
+            segment_seconds=0.05, compact_seconds=0, database=str(postgres.create_database()), s3=bucket
+        )
+    return Cloud(tmp_path, config)
+
+
+def test_two_gateways_and_devices_that_hop_between_them_store_each_record_once(opened: Cloud):
+    async def story() -> None:
+        async with running(opened) as one, running(opened) as two:
+            senders = [Device(f"edge-{n}") for n in range(2)]
+            for _ in range(6):
+                for sender in senders:
+                    sender.make_many(4, 20)
+                    async with sender.connect(one.address) as a, sender.connect(two.address) as b:
+                        await a.greet()
+                        await b.greet()
+                        await asyncio.gather(a.send(*sender.kept.values()), b.send(*sender.kept.values()))
+                        await a.until(lambda s=sender: s.done or s.received.contains(s.head))
+            await asyncio.gather(*(s.deliver(a.address) for s, a in zip(senders, (one, two), strict=True)))
+            await one.gateway.stop(within_s=5)
+            await two.gateway.stop(within_s=5)
+        for sender in senders:
+            assert_exactly(opened, sender.name, 7, range(1, 481))
+        before = in_lake(opened)
+        assert Compactor("demo", opened.engine, opened.store).compact(fan_in=2) > 1
+        assert in_lake(opened) == before
+        opened.close()
+
+    play(story())

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from models.errors import DataInsufficient, ForewarnError, Unavailable
+from tests.training.fleet import SMALL
+from training.cluster import on_cluster, run_on_cluster
+from training.dataset import Dataset
+from training.fit import Weights
+from training.folds import Left, group_machines, plan
+from training.pipeline import Job, Trained, train
+
+QUICK = msgspec.structs.replace(SMALL, steps=2)
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DiesOnce(Job):
+    """The first worker that is given the final fit is killed in the middle of it."""
+
+    mark: Path
+
+    def run(self, left: Left) -> Weights:
+        """Die, once."""
+        if not left and not self.mark.exists():
+            self.mark.touch()
+            os.kill(os.getpid(), 9)
+        return super(DiesOnce, self).run(left)
+
+
+@dataclass(frozen=True, slots=True)
+class Hangs(Job):
+    """No fit ever ends."""
+
+    def run(self, left: Left) -> Weights:
+        """Wait for nothing."""
+        threading.Event().wait()
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Fails(Job):
+    """Every fit raises."""
+
+    def run(self, left: Left) -> Weights:
+        """Raise."""
+        raise DataInsufficient("nothing to learn from")
+
+
+def same(one: Mapping[Left, Weights], other: Mapping[Left, Weights]) -> bool:
+    return one.keys() == other.keys() and all(
+        np.array_equal(one[left][name], other[left][name]) for left in one for name in one[left]
+    )
+
+
+@pytest.fixture
+def parts(dataset: Dataset) -> tuple[object, ...]:
+    groups = group_machines(dataset.machines, 8)
+    return dataset, groups, plan(groups)[:5], QUICK, 3
+
+
+def test_a_cluster_gives_the_same_bytes_as_this_process(ray_cluster: str, dataset: Dataset, trained: Trained) -> None:
+    lines: list[str] = []
+    made = train(dataset, SMALL, seed=3, run=on_cluster(ray_cluster), say=lines.append)
+    assert made.onnx == trained.onnx
+    assert made.evaluation == trained.evaluation
+    assert sum(" on Ray: " in line for line in lines) == 11
+
+
+def test_a_fit_whose_worker_is_killed_runs_again(
+    ray_cluster: str, parts: tuple[object, ...], quiet: Say, tmp_path: Path
+) -> None:
+    mark = tmp_path / "died"
+    done = run_on_cluster(DiesOnce(*parts, mark), quiet, deadline_s=60)
+    assert mark.exists()
+    plain = Job(*parts)
+    assert same(done, {left: plain.run(left) for left in plain.fits})
+
+
+def test_a_cluster_that_does_not_end_is_given_up_at_the_deadline_and_serves_on(
+    ray_cluster: str, parts: tuple[object, ...], quiet: Say
+) -> None:
+    with pytest.raises(Unavailable, match="5 of 5 fits did not end within 1 s"):
+        run_on_cluster(Hangs(*parts), quiet, deadline_s=1)
+    assert len(run_on_cluster(Job(*parts), quiet, deadline_s=60)) == 5
+
+
+def test_an_error_in_a_fit_is_said_and_not_tried_again(ray_cluster: str, parts: tuple[object, ...], quiet: Say) -> None:
+    with pytest.raises(ForewarnError, match="nothing to learn from"):
+        run_on_cluster(Fails(*parts), quiet, deadline_s=60)
