@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event
 
 BUSY_SECONDS = 10  # how long a writer waits for another before the caller sees `Unavailable`
+ANSWER_SECONDS = 30  # how long PostgreSQL may be silent, also within a statement
 
 
 def open_engine(url: str) -> Engine:
@@ -16,7 +17,10 @@ def open_engine(url: str) -> Engine:
     writers wait for each other instead of failing half-way.
     """
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=5, pool_timeout=BUSY_SECONDS)
+        timeouts = {"timeout": ANSWER_SECONDS} if "+pg8000" in url else {}
+        return create_engine(
+            url, connect_args=timeouts, pool_pre_ping=True, pool_size=5, max_overflow=5, pool_timeout=BUSY_SECONDS
+        )
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")

@@ -32,7 +32,8 @@ class Reconciliation:
     lost: int
     duplicated: int
     quarantined: int
-    by_kind: dict[str, int]
+    windows_stored: int
+    by_kind: dict[str, int]  # produced
 
 
 def read_ledger(device: str, file: Path) -> Iterable[tuple[Identity, str]]:
@@ -74,8 +75,8 @@ def reconcile(cloud: Cloud, ledgers: dict[str, Path]) -> Reconciliation:
     for device, file in ledgers.items():
         produced.update(read_ledger(device, file))
     stored: Counter[Identity] = Counter()
-    for kind in LAKE_KINDS:
-        rows = cloud.lake.rows(kind, columns=[])
+    rows_of = {kind: cloud.lake.rows(kind, columns=[]) for kind in LAKE_KINDS}
+    for rows in rows_of.values():
         columns = (rows[name].to_pylist() for name in ("device", "epoch", "sequence"))
         stored.update(zip(*columns, strict=True))
     with cloud.engine.connect() as connection:
@@ -89,6 +90,7 @@ def reconcile(cloud: Cloud, ledgers: dict[str, Path]) -> Reconciliation:
         lost=len(produced.keys() - stored.keys()),
         duplicated=sum(n - 1 for n in stored.values()),
         quarantined=quarantined,
+        windows_stored=rows_of["health"].num_rows,
         by_kind=dict(Counter(produced.values())),
     )
 

@@ -38,10 +38,10 @@ def _alarm(alert: Mapping[str, Any], span: tuple[int, int], held_back: set[str])
     return {
         "machine": alert["machine"],
         "held_back": alert["machine"] in held_back,
-        "severity": alert["severity"],
+        "severity": alert["severity"],  # the worst it came to
         "source": alert["source"],
         "fault": alert["fault"],
-        "share_of_life": round((alert["raised_ns"] - first) / max(last - first, 1), 3),
+        "share_of_life": round((alert["raised_ns"] - first) / max(last - first, 1), 3),  # when it was raised
     }
 
 
@@ -102,7 +102,9 @@ def describe(judged: Mapping[str, Any], held_back: Sequence[str]) -> Iterator[st
     """Say it in lines that a person reads."""
     for machine in held_back:
         alarms = [a for a in judged["alarms"] if a["machine"] == machine]
-        said = ", ".join(f"{a['severity']} at {a['share_of_life']:.0%} of life ({a['source']})" for a in alarms)
+        said = ", ".join(
+            f"raised at {a['share_of_life']:.0%} of life, at worst {a['severity']} ({a['source']})" for a in alarms
+        )
         yield f"{machine}: alarms: {said or 'none'}"
         figures = judged["evaluation"].get(machine)
         if figures:

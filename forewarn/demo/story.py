@@ -191,6 +191,7 @@ class Story:
         )
         self._report |= {
             "windows_sent": result.by_kind.get("health", 0),
+            "windows_stored": result.windows_stored,
             "records": asdict(result),
             "lost": result.lost,
             "duplicated": result.duplicated,
@@ -241,7 +242,7 @@ class Story:
             alive=alive,
             every_s=0.05,
         )
-        file = self._work / name
+        file = self._work / f"{name}.fwb"
         file.write_bytes(self._cloud.registry.read(name))
         self._console.say(f"{len(devices)} agents run {name} {took:.1f} s after the promote; each verified it first")
         self._console.say(f"the file: {file}")

@@ -129,7 +129,7 @@ class Device:
                     async with self.connect(address) as connection:
                         await connection.greet()
                         await connection.send(*self.kept.values())
-                        await connection.until(lambda: self.done)
+                        await connection.until(lambda: self.done, within_s=within_s)
                 except (grpc.aio.AioRpcError, EOFError):
                     await asyncio.sleep(0.05)  # the gateway is away; a device waits before it calls again
 
