@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import typing
 from typing import Any
 
@@ -63,3 +64,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     if value is None or value in ("", ()):
         return "default: none"
     return f"default {json.dumps(value)}"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

@@ -30,9 +30,9 @@ model-index:
 {metrics}
 ---
 """
-_HOW_CHOSEN = """Figures of one seed; another moves each by some percent. The network's structure and settings were chosen by the
-left-out figures of four public bearings (`training/LOG.md` counts the attempts and gives a later look at two other
-bearings, where it did worse): on those four recordings the figures flatter.
+_HOW_CHOSEN = """Figures of one seed; another moves each by some percent. The network's structure and settings were
+chosen by the left-out figures of four public bearings (`training/LOG.md` counts the attempts, and gives a later look at
+two other bearings, where the model did worse): on recordings of those four bearings the figures flatter.
 """
 _LIMITS = """## Limits of use
 

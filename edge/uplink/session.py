@@ -118,7 +118,7 @@ class Session:
         except grpc.aio.AioRpcError as e:
             raise Unavailable(f"{e.code().name}: {e.details() or 'no details'}") from e
         except (grpc.aio.UsageError, asyncio.InvalidStateError) as e:  # a call that ended between two of our steps
-            raise Unavailable(f"the stream has ended: {e}") from e
+            raise Unavailable(await self._ending()) from e
         finally:
             self._call.cancel()
 
@@ -150,10 +150,14 @@ class Session:
     async def _read(self) -> pb.StreamResponse:
         response = await self._call.read()
         if response is grpc.aio.EOF:  # type: ignore[attr-defined]  # missing in the stubs
-            code, details = await self._call.code(), await self._call.details()
-            raise Unavailable(f"the gateway ended the stream: {code.name} {details}".rstrip())
+            raise Unavailable(await self._ending())
         assert isinstance(response, pb.StreamResponse)
         return response
+
+    async def _ending(self) -> str:
+        """How the stream ended, for the log."""
+        code, details = await self._call.code(), await self._call.details()
+        return f"the stream ended: {code.name} {details or ''}".rstrip()
 
     async def _compare(self, welcome: pb.Welcome) -> None:
         """Begin a new epoch if the cloud's memory is not ours; forget what it has stored otherwise."""

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, NoReturn, Self
 
 from models.errors import ForewarnError
 
@@ -24,9 +24,31 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def _die_with_parent() -> None:
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+def _before_exec() -> None:
+    """Run in the new process: ask for SIGTERM when the demo dies, and listen to the terminal again."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_DFL)
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold back Ctrl-C for a moment, so that a process is either not begun or in the list of those to end."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+
+
+def interrupt(_number: int, _frame: object) -> NoReturn:
+    """Handle SIGTERM as Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 class Process:
@@ -42,7 +64,7 @@ class Process:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log_file,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - one prctl call, no threads hold locks here
+            preexec_fn=_before_exec,  # noqa: PLW1509 - one prctl call, no threads hold locks here
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
 
@@ -117,6 +139,7 @@ class Processes:
         self._all: list[Process] = []
 
     def __enter__(self) -> Self:
+        signal.signal(signal.SIGTERM, interrupt)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -125,8 +148,9 @@ class Processes:
     def start(self, name: str, *arguments: str) -> Process:
         """Start `forewarn <arguments>`; its log is `<name>.log`."""
         self._logs.mkdir(parents=True, exist_ok=True)
-        process = Process(name, arguments, self._logs / f"{name}.log")
-        self._all.append(process)
+        with _undisturbed():
+            process = Process(name, arguments, self._logs / f"{name}.log")
+            self._all.append(process)
         return process
 
     def check(self) -> None:
@@ -136,7 +160,9 @@ class Processes:
                 raise process.failed()
 
     def stop(self) -> None:
-        """Ask all to end, wait, and kill what remains."""
+        """Ask all to end, wait, and kill what remains; a second Ctrl-C does not cut this short."""
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_IGN)
         remaining = list(reversed(self._all))
         deadline = time.monotonic() + self.GRACE_S
         for process in remaining:

@@ -151,7 +151,7 @@ def test_no_page_complains_or_asks_anybody_else_or_scrolls_sideways_or_has_small
 def test_axe_finds_nothing(reader, scheme, width):
     reader.see_as(width=width, height=740, scheme=scheme)
     found = []
-    for path in ENGLISH:
+    for path in ENGLISH if width == 360 else ("/", "/m/P-101", "/a/1", "/models"):
         reader.open(path)
         reader.script("document.querySelectorAll('details').forEach((d) => { d.open = true; });")
         reader.script(AXE.read_text())

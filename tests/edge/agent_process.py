@@ -17,7 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 class AgentProcess:
     """One store, one ledger, one configuration; the process may be started many times."""
 
-    def __init__(self, folder: Path, gateway: GatewaySimulator, *, windows: int, speed: float = 0.0, tail: str = "") -> None:
+    def __init__(
+        self, folder: Path, gateway: GatewaySimulator, *, windows: int, speed: float = 0.0, tail: str = ""
+    ) -> None:
         self.folder = folder
         self.store = folder / "store"
         self.store.mkdir(exist_ok=True)

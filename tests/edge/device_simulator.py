@@ -53,7 +53,9 @@ def alarm(key: str = "P-101/1") -> Alarm:
 class DeviceSimulator:
     """Appends by hand, delivers by the real uplink."""
 
-    def __init__(self, store: Path, addresses: Sequence[str], *, name: str = "dev-1", quota_bytes: int = 1 << 28) -> None:
+    def __init__(
+        self, store: Path, addresses: Sequence[str], *, name: str = "dev-1", quota_bytes: int = 1 << 28
+    ) -> None:
         store.mkdir(exist_ok=True)
         self.lock = StoreLock(store).__enter__()
         self.outbox = Outbox(store / "outbox.sqlite", gap=wire.gap_parcel, quota_bytes=quota_bytes)

@@ -142,5 +142,7 @@ def test_the_agent_imports_nothing_that_a_device_must_not_carry(tmp_path: Path, 
     while len(agent.ledger_numbers()) < 300 and time.monotonic() < deadline:
         time.sleep(0.05)
     maps = Path(f"/proc/{process.pid}/maps").read_text()
-    assert not [name for name in ("/torch/", "/ray/", "/scipy/", "/pandas/", "/pyarrow/", "/cryptography/") if name in maps]
+    assert not [
+        name for name in ("/torch/", "/ray/", "/scipy/", "/pandas/", "/pyarrow/", "/cryptography/") if name in maps
+    ]
     assert process.memory_info().rss < 100e6

@@ -21,7 +21,11 @@ def delivered(device: DeviceSimulator) -> Callable[[], bool]:
 
 @pytest.mark.parametrize("appended_after_restore", [5, 50])
 def test_a_restored_outbox_begins_a_new_epoch_and_both_are_kept(
-    make_device: Make, gateway: GatewaySimulator, tmp_path: Path, appended_after_restore: int, capfd: pytest.CaptureFixture
+    make_device: Make,
+    gateway: GatewaySimulator,
+    tmp_path: Path,
+    appended_after_restore: int,
+    capfd: pytest.CaptureFixture,
 ) -> None:
     """Row 10: the device's numbers end below the cloud's (5), or are used again with other content (50)."""
     device = make_device()

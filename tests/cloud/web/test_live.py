@@ -94,14 +94,13 @@ def test_a_catalogue_that_is_away_does_not_end_the_feed():
 
 def test_closing_ends_every_stream():
     async def scene():
-        live = _live(_Source())
+        live = Live(_Source(), every_s=3600.0)
         streams = [live.stream() for _ in range(3)]
-        for stream in streams:
-            await _tick(stream)
+        await asyncio.gather(*(_tick(s) for s in streams))
+        waiting = [asyncio.ensure_future(anext(s, "ended")) for s in streams]
         live.close()
         async with asyncio.timeout(DEADLINE_S):
-            for stream in streams:
-                assert [text async for text in stream if "tick" not in text] == []
+            assert await asyncio.gather(*waiting) == ["ended"] * 3
 
     asyncio.run(scene())
 

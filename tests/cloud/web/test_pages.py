@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
+from urllib.parse import quote
 
 import pytest
 
 from cloud.alerts.types import Outcome, State
 from tests.cloud.web.seeding import BUNDLE, SITE, UNLIKE
+from tests.models.making import make_parts
 
 READS = (
     "/",
@@ -159,10 +162,17 @@ def test_models_show_each_measure_beside_its_floors_and_who_runs_what(pages):
     assert f"edge-P-101 {BUNDLE} running" in text
 
 
-def test_a_bundle_that_the_registry_did_not_sign_is_not_called_signed(pages):
-    assert "not in the signed registry" in _text(pages.http.get("/models").text) or (
-        "the signed registry could not be read" in _text(pages.http.get("/models").text)
-    )
+def test_a_bundle_is_called_signed_only_where_the_registry_signed_these_bytes(own_pages):
+    cloud = own_pages.fleet.cloud
+    cloud.registry.initialise()
+    cloud.registry.promote(cloud.registry.publish(make_parts("bearing-7").pack()))
+    own_pages.fleet.add_bundle()  # a row that no signature stands behind
+    html = own_pages.http.get("/models").text
+    cards = {
+        name: _text(card) for name, card in re.findall(r'class="code">([^<]+)</h2>(.*?)</article>', html, re.DOTALL)
+    }
+    assert "signed: its bytes are those the registry signed" in cards["bearing-7"]
+    assert "not in the signed registry" in cards[BUNDLE]
 
 
 def test_the_page_follows_the_readers_language(pages):
@@ -242,9 +252,7 @@ def _dangerous(fleet):
     """Names that a gateway would refuse, written past it."""
     fleet.add_machine(SCRIPT, line='"><img src=x onerror=alert(2)>')
     fleet.add_latest(SCRIPT, {":deviation@1": 9.0, f"{SCRIPT}:rms@1": 1.0})
-    import dataclasses
-
-    said = dataclasses.replace(
+    said = replace(
         UNLIKE, machine=SCRIPT, channel=SCRIPT, fault=SCRIPT, part=SCRIPT, source=SCRIPT, no_estimate_reason=SCRIPT
     )
     number = fleet.add_alert(said)
@@ -254,8 +262,6 @@ def _dangerous(fleet):
 
 def test_a_script_in_a_name_stays_text_on_every_page(own_pages):
     number = _dangerous(own_pages.fleet)
-    from urllib.parse import quote
-
     for path in ("/", f"/m/{quote(SCRIPT, safe='')}", f"/a/{number}", "/alerts", "/models", f"/?q={quote(SCRIPT)}"):
         response = own_pages.http.get(path)
         assert response.status_code == 200, path

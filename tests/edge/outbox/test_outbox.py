@@ -95,7 +95,9 @@ def test_a_new_epoch_numbers_what_is_kept_from_one_and_keeps_its_order(open_outb
     assert outbox.append([features()]).first == 7
 
 
-def test_over_the_quota_the_oldest_ordinary_records_go_first_and_are_reported(open_outbox: Open, features: Make) -> None:
+def test_over_the_quota_the_oldest_ordinary_records_go_first_and_are_reported(
+    open_outbox: Open, features: Make
+) -> None:
     outbox = open_outbox(quota_bytes=20_000)
     outbox.append([features(kind=Kind.ALERT, size=900), features(kind=Kind.WAVEFORM, size=900)])
     for _ in range(30):

@@ -39,7 +39,9 @@ class OutboxAgainstADict(RuleBasedStateMachine):
         return Outbox(self.folder / "outbox.sqlite", gap=gap, clock_ms=lambda: self.clock_ms)
 
     @rule(
-        parcels=st.lists(st.tuples(st.sampled_from(KINDS), st.integers(1, 5), st.binary(min_size=1, max_size=40)), max_size=4),
+        parcels=st.lists(
+            st.tuples(st.sampled_from(KINDS), st.integers(1, 5), st.binary(min_size=1, max_size=40)), max_size=4
+        ),
         state=st.dictionaries(st.sampled_from(["judge", "detector"]), st.binary(max_size=5), max_size=2),
     )
     def append(self, parcels: list[tuple[Kind, int, bytes]], state: dict[str, bytes]) -> None:

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge.config import EdgeConfig, check_config, load_config
+from edge.reference import reference
+from models.errors import ConfigurationError
+
+GOOD = """
+device = "edge-7"
+site = "Werk 2"
+store = "store"
+gateways = ["gateway-1:7443", "gateway-2:7443"]
+[[machine]]
+name = "P-101"
+class = "pump"
+source = { kind = "simulator", fault = "unbalance" }
+[[machine]]
+name = "Bearing1_1"
+source = { kind = "replay", path = "recordings" }
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "site.toml"
+    file.write_text(text)
+    return file
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, GOOD))
+    assert config.store == str(tmp_path / "store")
+    assert config.machine[1].source.path == str(tmp_path / "recordings")
+    assert config.machine[0].machine_class == "pump"
+    assert config.trust == ""
+    check_config(config, "site.toml")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('class = "pump"', 'clas = "pump"'), "unknown field `clas` - at `$.machine[0]`"),
+        (('kind = "simulator"', 'kind = "modbus"'), "Invalid value 'modbus' - at `$.machine[0].source.kind`"),
+        (('site = "Werk 2"', "site = 2"), "Expected `str`, got `int` - at `$.site`"),
+        (('device = "edge-7"', 'device = "edge-7'), "line 2"),
+        (('device = "edge-7"', ""), "missing required field `device`"),
+        (("[[machine]]", "[outbox]\nquota_bytes = 5\n[[machine]]"), "$.outbox.quota_bytes"),
+    ],
+)
+def test_a_wrong_key_is_refused_with_file_and_path(tmp_path: Path, change: tuple[str, str], said: str) -> None:
+    file = write(tmp_path, GOOD.replace(*change, 1))
+    with pytest.raises(ConfigurationError) as refused:
+        load_config(file)
+    assert refused.value.where == str(file)
+    assert said in refused.value.what
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"device": "../evil"}, "device is '../evil'"),
+        ({"device": "x" * 65}, "device is"),
+        ({"site": "a\u202eb"}, "site is"),
+        ({"enterprise": "nul\0"}, "enterprise is"),
+        ({"gateways": ("nohost",)}, "gateways has 'nohost'"),
+        ({"gateways": ("host:99999",)}, "gateways has 'host:99999'"),
+        ({"gateways": ()}, "no gateways"),
+        ({"store": ""}, "no store"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_anything_is_opened(tmp_path: Path, change: dict, said: str) -> None:
+    config = msgspec.structs.replace(load_config(write(tmp_path, GOOD)), **change)
+    with pytest.raises(ConfigurationError) as refused:
+        check_config(config, "here")
+    assert said in refused.value.what
+    assert refused.value.mend
+
+
+def test_a_machine_may_be_there_once(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, GOOD.replace("Bearing1_1", "P-101")))
+    with pytest.raises(ConfigurationError, match="'P-101' is there twice"):
+        check_config(config, "here")
+
+
+def test_the_reference_in_the_documentation_is_that_of_the_code(repository: Path) -> None:
+    """To mend it: `python -m edge.reference`, and paste."""
+    text = (repository / "docs" / "configuration.md").read_text()
+    begin, end = "<!-- edge keys: python -m edge.reference -->\n", "<!-- end of edge keys -->"
+    assert text.partition(begin)[2].partition(end)[0].strip() == reference().strip()
+
+
+def test_every_key_says_what_it_means() -> None:
+    for field in msgspec.structs.fields(EdgeConfig):
+        if not isinstance(field.default, msgspec.Struct):
+            line = next(x for x in reference().splitlines() if x.startswith(f"- `{field.encode_name}`"))
+            assert ": " in line, line

@@ -1,0 +1,250 @@
+"""A machine's loop over the real parts: simulator, features, judge, detector and outbox."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge import wire
+from edge.bundles import Bundles
+from edge.config import RecordsConfig
+from edge.detection import Detector
+from edge.features import Extractor
+from edge.keeper import Keeper
+from edge.ledger import Ledger
+from edge.loop import MachineLoop, Order
+from edge.outbox import Outbox
+from edge.sensors.simulator import Simulator
+from edge.sources import Source
+from edge.types import Kind, Window
+from models.errors import BundleRejected, Unavailable
+from protos.forewarn.telemetry.v1 import telemetry_pb2 as pb
+from tests.models.making import make_parts
+
+
+class Stepped:
+    """A simulator that tells the test before each window, so that a test can act between two."""
+
+    def __init__(self, inner: Simulator, before: dict[int, Callable[[], None]]) -> None:
+        self.machine = inner.machine
+        self._inner = inner
+        self._before = before
+
+    def windows(self) -> Iterator[Window]:
+        for i, window in enumerate(self._inner.windows()):
+            if i in self._before:
+                self._before[i]()
+            yield window
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class Bench:
+    """What a loop needs, and what became of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.bundles = Bundles()
+        self.stopping = threading.Event()
+        self.outbox = Outbox(folder / "outbox.sqlite", gap=wire.gap_parcel)
+        self.loop: MachineLoop | None = None
+
+    def run(
+        self,
+        windows: int,
+        before: dict[int, Callable[[], None]] | None = None,
+        *,
+        fault: str = "outer_race",
+        wait_for_bundle: bool = False,
+        hurried: bool = True,
+        records: RecordsConfig | None = None,
+        life: int | None = None,
+    ) -> None:
+        """Run a new loop over this store for the first `windows` windows of the machine's life."""
+        steps = dict(before or {})
+        steps[windows] = self.stopping.set
+        simulator = Simulator("P-101", 3, fault, None if fault == "none" else 10.0 * (life or windows), speed=None)
+        sensor = Stepped(simulator, steps)
+        ledger = Ledger(self.folder / "ledger.txt")
+        keeper = Keeper(
+            self.outbox,
+            ledger,
+            replay=True,
+            hurried=hurried,
+            simulated=True,
+            high_water_bytes=1 << 30,
+            stopping=self.stopping,
+        )
+        self.loop = MachineLoop(
+            Source(sensor, replay=True, hurried=hurried),
+            Extractor(sensor.machine),
+            Detector(sensor.machine),
+            keeper,
+            self.outbox,
+            self.bundles,
+            records or RecordsConfig(),
+            stopping=self.stopping,
+            wait_for_bundle=wait_for_bundle,
+        )
+        self.loop.run()
+        self.stopping.clear()
+        ledger.close()
+
+    def batches(self, kind: Kind) -> list[pb.Batch]:
+        """What is kept of one kind."""
+        return [wire.numbered(e) for e in self.outbox.read(0, 1 << 62, 1 << 30) if e.kind is kind]
+
+    def count(self) -> Counter[Kind]:
+        """Records kept, by kind."""
+        counts: Counter[Kind] = Counter()
+        for entry in [*self.outbox.read(0, 1 << 62, 1 << 30), *self.outbox.read_alerts(1 << 30)]:
+            counts[entry.kind] += entry.last - entry.first + 1
+        return counts
+
+    def times(self, kind: Kind) -> list[int]:
+        """Event times of one kind, in the order of their numbers."""
+        return [t for b in self.batches(kind) for t in np.frombuffer(b.event_time, "<i8").tolist()]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.outbox.close()
+
+
+def bundle_file(folder: Path, name: str = "bearing-1") -> Path:
+    file = folder / f"{name}.fwb"
+    file.write_bytes(make_parts().with_manifest(name=name, machine_class="bearing").pack())
+    return file
+
+
+def test_every_window_is_kept_with_all_that_it_says(bench: Bench) -> None:
+    bench.run(130, fault="none")
+    count = bench.count()
+    assert count[Kind.FEATURES] == 260
+    assert count[Kind.SCALARS] == count[Kind.HEALTH] == 130
+    assert count[Kind.SPECTRUM] == 6  # windows 0, 60 and 120, two axes
+    assert not count[Kind.ALERT]
+
+
+def test_a_fault_becomes_one_alarm_with_its_waveform_and_spectrum(bench: Bench) -> None:
+    bench.run(400, records=RecordsConfig(spectrum_every_windows=0))
+    count = bench.count()
+    assert 1 <= count[Kind.ALERT] <= 3  # raised, worsened, perhaps back
+    assert count[Kind.WAVEFORM] == count[Kind.SPECTRUM] == 2 * count[Kind.ALERT]
+    batch = bench.batches(Kind.WAVEFORM)[0]
+    assert batch.dtype == pb.DTYPE_INT16
+    assert batch.width == 2560
+    samples = np.frombuffer(batch.values, "<i2") * batch.scale
+    assert 0.1 < np.abs(samples).max() < 100.0
+
+
+def test_the_ledger_names_exactly_what_is_kept(bench: Bench) -> None:
+    bench.run(100)
+    lines = [line.split() for line in (bench.folder / "ledger.txt").read_text().splitlines()]
+    numbered = sorted((int(first), int(count)) for _, first, count, _ in lines)
+    entries = [*bench.outbox.read(0, 1 << 62, 1 << 30), *bench.outbox.read_alerts(1 << 30)]
+    assert numbered == sorted((e.first, e.last - e.first + 1) for e in entries)
+    assert {epoch for epoch, *_ in lines} == {str(bench.outbox.epoch)}
+
+
+def test_a_restart_goes_on_with_the_next_window_and_what_was_learned(bench: Bench) -> None:
+    bench.run(20, fault="none")
+    bench.run(60, fault="none")
+    times = bench.times(Kind.HEALTH)
+    assert times == sorted(set(times))
+    assert len(times) == 60
+    said = [v for b in bench.batches(Kind.HEALTH) for v in np.frombuffer(b.values, "<f4").tolist()]
+    assert not any(said[:29])  # learning, over the restart
+    assert any(said[30:40])  # 20 windows before it and 10 after it make the healthy start
+
+
+def test_a_model_that_arrives_speaks_from_the_next_window_on(bench: Bench) -> None:
+    file = bundle_file(bench.folder)
+    bench.run(60, {40: lambda: bench.bundles.load(file)})
+    assert len(bench.times(Kind.ASSESSMENT)) == 20
+    batch = bench.batches(Kind.ASSESSMENT)[0]
+    assert batch.source == "bearing-1"
+    assert batch.width == 4  # the machine's own healthy start was known: an estimate at once
+    assert bench.times(Kind.ASSESSMENT)[0] == bench.times(Kind.HEALTH)[40]
+
+
+def test_a_switch_between_models_leaves_no_window_without_one(bench: Bench) -> None:
+    first, second = bundle_file(bench.folder, "bearing-1"), bundle_file(bench.folder, "bearing-2")
+    bench.bundles.load(first)
+    bench.run(60, {40: lambda: bench.bundles.load(second)}, wait_for_bundle=True)
+    by_source = Counter()
+    for batch in bench.batches(Kind.ASSESSMENT):
+        by_source[batch.source] += batch.count
+    assert by_source == {"bearing-1": 40, "bearing-2": 20}
+
+
+def test_a_model_that_is_withdrawn_falls_silent_and_the_machine_is_watched_on(bench: Bench) -> None:
+    bench.bundles.load(bundle_file(bench.folder))
+    bench.run(60, {40: lambda: bench.bundles.withdraw("bearing")})
+    assert len(bench.times(Kind.ASSESSMENT)) == 40
+    assert len(bench.times(Kind.HEALTH)) == 60
+
+
+def test_a_file_that_is_no_bundle_leaves_the_old_model(bench: Bench) -> None:
+    bench.bundles.load(bundle_file(bench.folder))
+    (bench.folder / "bad.fwb").write_bytes(b"no bundle")
+    with pytest.raises(BundleRejected):
+        bench.bundles.load(bench.folder / "bad.fwb")
+    running = bench.bundles.get("bearing")
+    assert running is not None
+    assert running.name == "bearing-1"
+
+
+def test_waiting_for_a_model_takes_no_window_before_it_is_there(bench: Bench) -> None:
+    thread = threading.Thread(target=lambda: bench.run(50, wait_for_bundle=True))
+    thread.start()
+    bench.bundles.load(bundle_file(bench.folder))
+    thread.join(20)
+    assert len(bench.times(Kind.ASSESSMENT)) == len(bench.times(Kind.HEALTH)) == 50
+
+
+def test_waiting_for_a_model_ends_when_the_agent_stops(bench: Bench) -> None:
+    bench.stopping.set()
+    bench.run(50, wait_for_bundle=True)
+    assert bench.outbox.head == 0
+
+
+def test_a_new_baseline_makes_the_machine_healthy_again(bench: Bench) -> None:
+    """The repair of a machine: what was loud yesterday is the start of today."""
+
+    def repair() -> None:
+        assert bench.loop is not None
+        bench.loop.order(Order("new_baseline"))
+
+    bench.run(380, {340: repair}, life=400)
+    said = [v for b in bench.batches(Kind.HEALTH) for v in np.frombuffer(b.values, "<f4").tolist()]
+    assert max(said[:340]) > 0
+    assert said[341:365] == [0.0] * 24
+
+
+def test_a_full_disk_does_not_stop_the_listening(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    append = bench.outbox.append
+
+    def full(*arguments: object) -> object:
+        raise Unavailable("the disk is full")
+
+    def empty_again() -> None:
+        monkeypatch.setattr(bench.outbox, "append", append)
+
+    monkeypatch.setattr(bench.outbox, "append", full)
+    bench.run(60, {30: empty_again}, hurried=False)
+    assert len(bench.times(Kind.HEALTH)) == 30
+
+
+def test_state_that_is_not_understood_is_learned_anew(bench: Bench) -> None:
+    bench.outbox.append([], {"judge/P-101": b"{}", "detector/P-101": b'{"channels": 5}'})
+    bench.run(50, fault="none")
+    assert len(bench.times(Kind.HEALTH)) == 50
