@@ -69,7 +69,8 @@ class Lake:
         """Return a `pyarrow.Table`: the identity columns, then float columns named by feature ids (all, or `columns`).
 
         Spectra and waveforms have `values` (list of float), `step` and `scale` instead; gaps have `gaps`, JSON.
-        `since_ns` is included, `until_ns` is not; both are event times. Rows are in no particular order. A damaged object is `ObjectDamaged`.
+        `since_ns` is included, `until_ns` is not; both are event times. Rows are in no particular order. A damaged
+        object is `ObjectDamaged`.
         """
         segments = self.segments(kind, site=site, machines=machines, since_ns=since_ns, until_ns=until_ns, as_of=as_of)
         with ThreadPoolExecutor(_READERS) as pool:

@@ -73,12 +73,12 @@ class Live:
         self._loop = asyncio.get_running_loop()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._watch(), name="live pages")
+        ends = self._loop.time() + _STREAM_S
         try:
             yield f"retry: {_RETRY_MS}\n\n"
             with suppress(TimeoutError):
-                async with asyncio.timeout(_STREAM_S):
-                    while not self._closed and (tick := await queue.get()) is not None:
-                        yield tick.encoded()
+                while not self._closed and (tick := await _next(queue, ends)) is not None:
+                    yield tick.encoded()
         finally:
             self._readers.discard(queue)
 
@@ -107,6 +107,12 @@ def router(live: Live) -> APIRouter:
         return StreamingResponse(live.stream(), media_type="text/event-stream", headers={"cache-control": "no-store"})
 
     return routes
+
+
+async def _next(queue: asyncio.Queue[Tick | None], ends: float) -> Tick | None:
+    """Wait for the next event; the deadline holds here alone, never while the reader is being written to."""
+    async with asyncio.timeout_at(ends):
+        return await queue.get()
 
 
 def _push(queue: asyncio.Queue[Tick | None], tick: Tick | None) -> None:

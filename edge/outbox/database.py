@@ -29,6 +29,7 @@ CREATE TABLE quarantine (id INTEGER PRIMARY KEY, epoch INTEGER, first INTEGER, l
 _VERSION = 1
 _DAMAGED_KEPT = 3
 _BUSY_MS = 10_000
+_LOG_PAGES = 128  # 512 KiB of log before it is folded in: on a full disk that must fit into the reserve
 _log = structlog.get_logger()
 
 
@@ -74,7 +75,7 @@ class Database:
         on_failure.callback(connection.close)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA journal_size_limit=16777216")
+        connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
         connection.execute("PRAGMA cache_size=-1024")
         return connection
 
@@ -103,6 +104,10 @@ class Database:
             if self.writer.in_transaction:
                 self.writer.execute("ROLLBACK")
             raise
+
+    def fold(self) -> None:
+        """Move the write-ahead log into the file and give its room back."""
+        self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close both connections; the last one folds the write-ahead log into the file."""

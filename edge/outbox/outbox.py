@@ -15,7 +15,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -35,7 +35,7 @@ DROPPED = "dropped by the device: its store was full"
 NEVER_KEPT = "not kept by the device: its disk was full or failed"
 UNREADABLE = "unreadable in the device's store"
 _AT_ONCE = 1000  # parcels forgotten in one transaction: sampling waits for tens of milliseconds at most
-_AT_ONCE_FULL = 100  # on a full disk even forgetting needs room in the log
+_AT_ONCE_CRAMPED = 32  # on a full disk even forgetting needs room in the log
 _log = structlog.get_logger()
 
 
@@ -94,7 +94,7 @@ class Outbox:
         self._offered = self._book.head  # an earlier run may have sent anything
         self._written_state: dict[str, bytes] = {}
         self._partial: dict[int, list[Range]] = {}
-        self._reserve.refill()
+        self._cramped = not self._reserve.refill()
 
     def _new_number(self) -> int:
         return self._clock_ms() << 20 | self._random_bits(20)
@@ -147,17 +147,15 @@ class Outbox:
         need = sum(len(p.blob) + table.OVERHEAD for p in parcels)
         over = self._book.kept_bytes + need - self._quota
         if over > 0:
-            self._drop_oldest(over + self._quota // 20, _AT_ONCE)
+            self._drop_oldest(over + self._quota // 20)
         try:
             return self._insert(parcels, state)
         except sqlite3.OperationalError as e:
             if not is_full(e):
                 raise
-        self._reserve.release()
-        self._drop_oldest(max(need, self._book.kept_bytes // 10), _AT_ONCE_FULL)
-        kept = self._insert(parcels, state)
-        self._reserve.refill()
-        return kept
+        self._make_way()
+        self._drop_oldest(max(need, self._book.kept_bytes // 10))
+        return self._insert(parcels, state)
 
     def _insert(self, parcels: Sequence[Parcel], state: Mapping[str, bytes]) -> Kept:
         """Number and insert in one transaction, after a report of what found no room before."""
@@ -180,12 +178,12 @@ class Outbox:
         self._written_state |= digests
         return kept
 
-    def _drop_oldest(self, bytes_to_free: int, at_once: int) -> None:
+    def _drop_oldest(self, bytes_to_free: int) -> None:
         """Apply the policy; each dropped range is reported."""
         for kinds in KINDS_BY_WORTH:
             chosen, freed = choose(table.candidates(self._database.writer, kinds), bytes_to_free)
-            for i in range(0, len(chosen), at_once):
-                self._drop(chosen[i : i + at_once])
+            for part in self._steps(chosen):
+                self._drop(part)
             if chosen:
                 _log.warning("outbox full, oldest records dropped", ranges=ranges_of(chosen), bytes=freed)
             bytes_to_free -= freed
@@ -265,8 +263,8 @@ class Outbox:
             if epoch != self._book.epoch:
                 return
             whole, digests = self._whole(stored)
-            for i in range(0, len(whole), _AT_ONCE):
-                self._forget(whole[i : i + _AT_ONCE], digests)
+            for part in self._steps(whole):
+                self._forget(part, digests)
             self._write_lock.notify_all()
 
         self._guarded(action)
@@ -336,6 +334,24 @@ class Outbox:
         with self._write_lock, self._read_lock:
             self._database.close()
 
+    # --- a full disk ----------------------------------------------------------------------------------------------
+
+    def _make_way(self) -> None:
+        """Use the reserve, and fold the log in, which gives its room back."""
+        self._cramped = True
+        self._reserve.release()
+        self._database.fold()
+
+    def _steps(self, parcels: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
+        """Parcels in parts that may be forgotten in one transaction; on a full disk the log is folded in after each."""
+        at_once = _AT_ONCE_CRAMPED if self._cramped else _AT_ONCE
+        for i in range(0, len(parcels), at_once):
+            yield parcels[i : i + at_once]
+            if self._cramped:
+                self._database.fold()
+        if self._cramped:
+            self._cramped = not self._reserve.refill()
+
     # --- the file -------------------------------------------------------------------------------------------------
 
     def _guarded(self, action: Callable[[], T]) -> T:
@@ -347,7 +363,7 @@ class Outbox:
                 except sqlite3.OperationalError as e:
                     if not is_full(e):
                         raise
-                self._reserve.release()
+                self._make_way()
                 return self._once_more(action)
             except sqlite3.OperationalError as e:
                 raise Unavailable(f"the outbox cannot be written: {e}", where=str(self._file)) from e

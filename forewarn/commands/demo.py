@@ -1,13 +1,12 @@
 """`forewarn demo`: the whole loop on this machine."""
 
+# ruff: noqa: PLC0415 - `--help` is quick
+
 from __future__ import annotations
 
 from pathlib import Path
 
 import click
-
-from forewarn.demo.console import Console
-from forewarn.demo.story import Story
 
 
 @click.command()
@@ -40,5 +39,8 @@ def demo(
     ray: str,
 ) -> None:
     """Run the whole loop: machines, gateway, lake, training, signed model, back to the machines, alarms, report."""
+    from forewarn.demo.console import Console
+    from forewarn.demo.story import Story
+
     story = Story(Console(), work=work, data=data, page=page, seed=seed, ray=ray)
     story.run(headless=headless, report_file=report, seconds=seconds)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cloud.wiring import Cloud
 
 Identity = tuple[str, int, int]  # device, epoch, sequence
-LAKE_KINDS = ("features", "scalars", "spectrum", "waveform", "health", "assessment")
+LAKE_KINDS = ("features", "scalars", "spectrum", "waveform", "health", "assessment", "gap")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from cloud.catalogue.fleet import Stamp
+from cloud.web import live as feed
 from cloud.web.live import Live
 from models.errors import Unavailable
 
@@ -98,9 +99,23 @@ def test_closing_ends_every_stream():
         streams = [live.stream() for _ in range(3)]
         await asyncio.gather(*(_tick(s) for s in streams))
         waiting = [asyncio.ensure_future(anext(s, "ended")) for s in streams]
-        live.close()
         async with asyncio.timeout(DEADLINE_S):
+            while not all(queue._getters for queue in live._readers):
+                await asyncio.sleep(0)
+            live.close()
             assert await asyncio.gather(*waiting) == ["ended"] * 3
+
+    asyncio.run(scene())
+
+
+def test_a_stream_ends_by_itself_so_that_a_stopping_server_need_not_wait(monkeypatch):
+    monkeypatch.setattr(feed, "_STREAM_S", 0.05)
+
+    async def scene():
+        async with asyncio.timeout(DEADLINE_S):
+            texts = [text async for text in Live(_Source(), every_s=3600.0).stream()]
+        assert texts[0].startswith("retry: ")
+        assert len(texts) == 2
 
     asyncio.run(scene())
 

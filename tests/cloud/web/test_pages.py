@@ -165,12 +165,11 @@ def test_models_show_each_measure_beside_its_floors_and_who_runs_what(pages):
 def test_a_bundle_is_called_signed_only_where_the_registry_signed_these_bytes(own_pages):
     cloud = own_pages.fleet.cloud
     cloud.registry.initialise()
-    cloud.registry.promote(cloud.registry.publish(make_parts("bearing-7").pack()))
+    cloud.registry.publish(make_parts("bearing-7").pack())
     own_pages.fleet.add_bundle()  # a row that no signature stands behind
     html = own_pages.http.get("/models").text
-    cards = {
-        name: _text(card) for name, card in re.findall(r'class="code">([^<]+)</h2>(.*?)</article>', html, re.DOTALL)
-    }
+    found = re.findall(r'class="code">([^<]+)</h2>(.*?)</article>', html, re.DOTALL)
+    cards = {name: _text(card) for name, card in found}
     assert "signed: its bytes are those the registry signed" in cards["bearing-7"]
     assert "not in the signed registry" in cards[BUNDLE]
 
