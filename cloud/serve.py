@@ -78,8 +78,9 @@ class Pages:
         from cloud.web.app import create_app
 
         self._address = address
+        self._app = create_app(cloud)
         config = uvicorn.Config(
-            create_app(cloud),
+            self._app,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -112,5 +113,6 @@ class Pages:
         await self._server.serve(sockets=[self._socket])
 
     def end(self) -> None:
-        """Ask the server to end."""
+        """Ask the server to end; open pages are let go first, or it would wait for them."""
+        self._app.state.live.close()
         self._server.should_exit = True

@@ -12,6 +12,7 @@ import atexit
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ from training.pipeline import Job, Runner, Say
 
 LOCAL = "local"
 _RETRIES = 3  # of a task whose worker died
+_KNOCK_S = 10.0  # for a cluster's port to accept a connection
 _POLL_S = 5.0  # how often a wait looks at its deadline
 
 
@@ -105,6 +107,7 @@ def _result(reference: Any) -> Weights:
 def _connect(address: str, cpus: int) -> None:
     import ray
 
+    _knock(address)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "warning"}
     try:
         if address == LOCAL:
@@ -125,6 +128,19 @@ def _connect(address: str, cpus: int) -> None:
         ) from e
 
 
+def _knock(address: str) -> None:
+    """Refuse at once where nobody listens: Ray itself would try for a quarter of an hour."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not (colon and host and port.isdigit()):
+        return  # `local`, `auto`, or what Ray will call wrong
+    try:
+        socket.create_connection((host, int(port)), timeout=_KNOCK_S).close()
+    except (OSError, OverflowError) as e:
+        raise Unavailable(
+            f"no Ray cluster answers: {_first_line(e)}", where=address, mend="train without it: --ray off"
+        ) from e
+
+
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
@@ -137,6 +153,8 @@ def _authenticate(*, local: bool) -> None:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_AUTH_MODE", "token")
+    if not local:  # a local one is waited for with short attempts, and may be slow to start
+        os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "2")  # attempts to reach the cluster, about 45 s each
     if local and not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
         folder = Path(tempfile.mkdtemp(prefix="forewarn-ray-"))  # mkdtemp: 0700
         atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -28,6 +28,7 @@ CREATE TABLE quarantine (id INTEGER PRIMARY KEY, epoch INTEGER, first INTEGER, l
 """
 _VERSION = 1
 _DAMAGED_KEPT = 3
+_MOST_PAGES = 0xFFFFFFFE  # SQLite's own limit
 _BUSY_MS = 10_000
 _LOG_PAGES = 128  # 512 KiB of log before it is folded in: on a full disk that must fit into the reserve
 _log = structlog.get_logger()
@@ -108,6 +109,11 @@ class Database:
     def fold(self) -> None:
         """Move the write-ahead log into the file and give its room back."""
         self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def limit_to_present_size(self, limited: bool = True) -> None:
+        """Refuse to grow (SQLITE_FULL) beyond the pages that the file has, used or free; or grow again."""
+        pages = self.writer.execute("PRAGMA page_count").fetchone()[0] if limited else _MOST_PAGES
+        self.writer.execute(f"PRAGMA max_page_count={pages}")
 
     def close(self) -> None:
         """Close both connections; the last one folds the write-ahead log into the file."""

@@ -13,19 +13,18 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import structlog
 
 from edge.outbox import table
-from edge.outbox.database import Database, is_damage, is_full, open_or_start_over, set_aside
+from edge.outbox.database import is_full
 from edge.outbox.policy import KINDS_BY_WORTH, Candidate, choose, ranges_of
-from edge.outbox.reserve import Reserve
+from edge.outbox.store import Book, Store
 from edge.outbox.types import Entry, Kept, Parcel, Range, covers, digest_of, merged
 from edge.types import Kind
 from models.errors import Unavailable
@@ -34,20 +33,7 @@ T = TypeVar("T")
 DROPPED = "dropped by the device: its store was full"
 NEVER_KEPT = "not kept by the device: its disk was full or failed"
 UNREADABLE = "unreadable in the device's store"
-_AT_ONCE = 1000  # parcels forgotten in one transaction: sampling waits for tens of milliseconds at most
-_AT_ONCE_CRAMPED = 32  # on a full disk even forgetting needs room in the log
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class _Book:
-    """What the file says of itself; replaced only after the transaction that changes it."""
-
-    epoch: int
-    head: int = 0
-    stored_head: int = 0
-    stored_digest: bytes = b""
-    kept_bytes: int = 0
 
 
 class Outbox:
@@ -68,33 +54,16 @@ class Outbox:
         self._quota = quota_bytes
         self._clock_ms = clock_ms
         self._random_bits = random_bits
-        self._write_lock = threading.Condition(threading.RLock())
-        self._read_lock = threading.Lock()
         self._listener: Callable[[], None] = lambda: None
-        self._reserve = Reserve(file.with_name("reserve"))
         self._unkept = 0  # records that found no room, not yet reported
-        try:
-            self._use(open_or_start_over(file))
-        except sqlite3.DatabaseError as e:
-            if not is_damage(e):
-                raise
-            set_aside(file, str(e))
-            self._use(Database(file))
+        self._store = Store(file, self._new_number, self._begin)
+        self._begin()
 
-    def _use(self, database: Database) -> None:
-        """Read what the file says, or begin an epoch in an empty one."""
-        self._database = database
-        db = database.writer
-        meta = table.get_meta(db)
-        if "epoch" not in meta:
-            meta = {"epoch": self._new_number(), "head": 0, "stored_head": 0, "stored_digest": b""}
-            with database.transaction():
-                table.set_meta(db, meta)
-        self._book = _Book(**meta, kept_bytes=table.total_size(db))
-        self._offered = self._book.head  # an earlier run may have sent anything
+    def _begin(self) -> None:
+        """What is known of the file beyond the file itself."""
+        self._offered = self._store.book.head  # an earlier run may have sent anything
         self._written_state: dict[str, bytes] = {}
         self._partial: dict[int, list[Range]] = {}
-        self._cramped = not self._reserve.refill()
 
     def _new_number(self) -> int:
         return self._clock_ms() << 20 | self._random_bits(20)
@@ -102,22 +71,22 @@ class Outbox:
     @property
     def epoch(self) -> int:
         """Names this run of sequence numbers."""
-        return self._book.epoch
+        return self._store.book.epoch
 
     @property
     def head(self) -> int:
         """The last sequence number used; 0 before the first."""
-        return self._book.head
+        return self._store.book.head
 
     @property
     def stored_head(self) -> int:
         """The highest sequence that the cloud said is stored, alerts aside; 0 before the first."""
-        return self._book.stored_head
+        return self._store.book.stored_head
 
     @property
     def kept_bytes(self) -> int:
         """What is kept, in bytes, overhead included."""
-        return self._book.kept_bytes
+        return self._store.book.kept_bytes
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call `listener` after anything was added, in the thread that did."""
@@ -131,9 +100,9 @@ class Outbox:
         Unavailable when the disk has no room or fails: the records are then counted, and reported as a gap as soon as
         it works again.
         """
-        with self._write_lock:
+        with self._store.lock:
             try:
-                kept = self._once_more(lambda: self._append_making_room(parcels, state or {}))
+                kept = self._store.once_more(lambda: self._append_making_room(parcels, state or {}))
             except sqlite3.OperationalError as e:
                 count = sum(p.count for p in parcels)
                 self._unkept += count
@@ -145,7 +114,7 @@ class Outbox:
 
     def _append_making_room(self, parcels: Sequence[Parcel], state: Mapping[str, bytes]) -> Kept:
         need = sum(len(p.blob) + table.OVERHEAD for p in parcels)
-        over = self._book.kept_bytes + need - self._quota
+        over = self._store.book.kept_bytes + need - self._quota
         if over > 0:
             self._drop_oldest(over + self._quota // 20)
         try:
@@ -153,14 +122,15 @@ class Outbox:
         except sqlite3.OperationalError as e:
             if not is_full(e):
                 raise
-        self._make_way()
-        self._drop_oldest(max(need, self._book.kept_bytes // 10))
+        if not self._store.has_room_again():
+            self._store.make_way()
+            self._drop_oldest(max(need, self._store.book.kept_bytes // 10))
         return self._insert(parcels, state)
 
     def _insert(self, parcels: Sequence[Parcel], state: Mapping[str, bytes]) -> Kept:
         """Number and insert in one transaction, after a report of what found no room before."""
 
-        def work(db: sqlite3.Connection, book: _Book) -> tuple[_Book, Kept]:
+        def work(db: sqlite3.Connection, book: Book) -> tuple[Book, Kept]:
             if unkept:
                 lost = (book.head + 1, book.head + unkept)
                 book = _added(db, replace(book, head=lost[1]), self._gap([lost], NEVER_KEPT))
@@ -173,7 +143,7 @@ class Outbox:
 
         unkept = self._unkept
         digests = {name: digest_of(value) for name, value in state.items()}
-        kept = self._write(work)
+        kept = self._store.write(work)
         self._unkept -= unkept
         self._written_state |= digests
         return kept
@@ -181,8 +151,8 @@ class Outbox:
     def _drop_oldest(self, bytes_to_free: int) -> None:
         """Apply the policy; each dropped range is reported."""
         for kinds in KINDS_BY_WORTH:
-            chosen, freed = choose(table.candidates(self._database.writer, kinds), bytes_to_free)
-            for part in self._steps(chosen):
+            chosen, freed = choose(table.candidates(self._store.writer, kinds), bytes_to_free)
+            for part in self._store.in_steps(chosen):
                 self._drop(part)
             if chosen:
                 _log.warning("outbox full, oldest records dropped", ranges=ranges_of(chosen), bytes=freed)
@@ -191,18 +161,18 @@ class Outbox:
                 return
 
     def _drop(self, chosen: Sequence[Candidate]) -> None:
-        def work(db: sqlite3.Connection, book: _Book) -> tuple[_Book, None]:
+        def work(db: sqlite3.Connection, book: Book) -> tuple[Book, None]:
             table.remember_dropped(db, [c.last for c in chosen], self._offered)
             table.delete(db, [c.last for c in chosen])
             book = replace(book, kept_bytes=book.kept_bytes - sum(c.size for c in chosen))
             return _added(db, book, self._gap(ranges_of(chosen), DROPPED)), None
 
-        self._write(work)
+        self._store.write(work)
 
     def wait_below(self, limit_bytes: int, timeout_s: float) -> bool:
         """Wait until less than so much is kept: for a source that can wait, as a recording can."""
-        with self._write_lock:
-            return self._write_lock.wait_for(lambda: self._book.kept_bytes < limit_bytes, timeout_s)
+        with self._store.lock:
+            return self._store.lock.wait_for(lambda: self._store.book.kept_bytes < limit_bytes, timeout_s)
 
     def state(self, name: str) -> bytes | None:
         """One part of the state as the last append left it; None if there never was one."""
@@ -211,7 +181,7 @@ class Outbox:
             row = db.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
             return None if row is None else bytes(row[0])
 
-        return self._read(work, None)
+        return self._store.read(work, None)
 
     # --- the network's side ---------------------------------------------------------------------------------------
 
@@ -235,7 +205,7 @@ class Outbox:
             return found
 
         nothing: list[Entry] = []
-        entries = self._read(work, nothing)
+        entries = self._store.read(work, nothing)
         broken = [e for e in entries if digest_of(e.blob) != e.digest]
         for entry in broken:
             self.quarantine(entry.last, UNREADABLE)
@@ -246,34 +216,34 @@ class Outbox:
 
     def kept_ranges(self) -> list[Range]:
         """What is kept, as sorted disjoint ranges."""
-        return self._read(lambda db: merged(table.ranges(db)), [])
+        return self._store.read(lambda db: merged(table.ranges(db)), [])
 
     def mark(self, sequence: int) -> bytes | None:
         """The digest of the parcel that ends at this sequence; None if none is known to."""
-        with self._write_lock:
-            if sequence == self._book.stored_head:
-                return self._book.stored_digest or None
-        return self._read(lambda db: table.digest_at(db, sequence), None)
+        with self._store.lock:
+            if sequence == self._store.book.stored_head:
+                return self._store.book.stored_digest or None
+        return self._store.read(lambda db: table.digest_at(db, sequence), None)
 
     def stored(self, epoch: int, ranges: Iterable[Range]) -> None:
         """Forget what the cloud has committed; ranges of another epoch are ignored."""
         stored = merged(ranges)
 
         def action() -> None:
-            if epoch != self._book.epoch:
+            if epoch != self._store.book.epoch:
                 return
             whole, digests = self._whole(stored)
-            for part in self._steps(whole):
+            for part in self._store.in_steps(whole):
                 self._forget(part, digests)
-            self._write_lock.notify_all()
+            self._store.lock.notify_all()
 
-        self._guarded(action)
+        self._store.guarded(action)
 
     def _whole(self, ranges: Iterable[Range]) -> tuple[list[Candidate], dict[int, bytes]]:
         """The parcels that are stored from first to last; of others, remember which part is."""
         whole, digests = [], {}
         for lo, hi in ranges:
-            for candidate, kind, digest in table.touched(self._database.writer, lo, hi):
+            for candidate, kind, digest in table.touched(self._store.writer, lo, hi):
                 parts = merged([*self._partial.get(candidate.last, ()), (lo, hi)])
                 if covers(parts, candidate.first, candidate.last):
                     self._partial.pop(candidate.last, None)
@@ -285,7 +255,7 @@ class Outbox:
         return whole, digests
 
     def _forget(self, parcels: Sequence[Candidate], digests: Mapping[int, bytes]) -> None:
-        def work(db: sqlite3.Connection, book: _Book) -> tuple[_Book, None]:
+        def work(db: sqlite3.Connection, book: Book) -> tuple[Book, None]:
             table.delete(db, [p.last for p in parcels])
             book = replace(book, kept_bytes=book.kept_bytes - sum(p.size for p in parcels))
             highest = max((p.last for p in parcels if p.last in digests), default=0)
@@ -294,12 +264,12 @@ class Outbox:
                 table.forget_dropped(db, highest)
             return book, None
 
-        self._write(work)
+        self._store.write(work)
 
     def quarantine(self, last: int, reason: str) -> None:
         """Take the parcel that ends at `last` out of the way of later ones, keep what is left of it, report a gap."""
 
-        def work(db: sqlite3.Connection, book: _Book) -> tuple[_Book, None]:
+        def work(db: sqlite3.Connection, book: Book) -> tuple[Book, None]:
             found = table.move_to_quarantine(db, last, book.epoch, reason)
             if found is None:
                 return book, None
@@ -307,110 +277,33 @@ class Outbox:
             _log.error("record quarantined on the device", first=found.first, last=last, reason=reason)
             return _added(db, book, self._gap([(found.first, found.last)], reason)), None
 
-        self._guarded(lambda: self._write(work))
+        self._store.guarded(lambda: self._store.write(work))
         self._listener()
 
     def new_epoch(self, reason: str) -> int:
         """Number everything that is kept anew, from 1, under a new epoch."""
 
-        def work(db: sqlite3.Connection, book: _Book) -> tuple[_Book, int]:
+        def work(db: sqlite3.Connection, book: Book) -> tuple[Book, int]:
             head = table.renumber(db)
             number = max(self._new_number(), book.epoch + 1)
-            return _Book(epoch=number, head=head, kept_bytes=table.total_size(db)), number
+            return Book(epoch=number, head=head, kept_bytes=table.total_size(db)), number
 
         def action() -> int:
-            number = self._write(work)
+            number = self._store.write(work)
             self._partial.clear()
-            self._offered = self._book.head
+            self._offered = self._store.book.head
             return number
 
-        old = self._book.epoch
-        number = self._guarded(action)
-        _log.error("new epoch begun", reason=reason, old_epoch=old, epoch=number, records_kept=self._book.head)
+        old = self._store.book.epoch
+        number = self._store.guarded(action)
+        _log.error("new epoch begun", reason=reason, old_epoch=old, epoch=number, records_kept=self._store.book.head)
         return number
 
     def close(self) -> None:
         """Close the file; nothing may be called afterwards."""
-        with self._write_lock, self._read_lock:
-            self._database.close()
-
-    # --- a full disk ----------------------------------------------------------------------------------------------
-
-    def _make_way(self) -> None:
-        """Use the reserve, and fold the log in, which gives its room back."""
-        self._cramped = True
-        self._reserve.release()
-        self._database.fold()
-
-    def _steps(self, parcels: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
-        """Parcels in parts that may be forgotten in one transaction; on a full disk the log is folded in after each."""
-        at_once = _AT_ONCE_CRAMPED if self._cramped else _AT_ONCE
-        for i in range(0, len(parcels), at_once):
-            yield parcels[i : i + at_once]
-            if self._cramped:
-                self._database.fold()
-        if self._cramped:
-            self._cramped = not self._reserve.refill()
-
-    # --- the file -------------------------------------------------------------------------------------------------
-
-    def _guarded(self, action: Callable[[], T]) -> T:
-        """Do what the network's side asks for, with the reserve if the disk is full; Unavailable if that fails."""
-        with self._write_lock:
-            try:
-                try:
-                    return self._once_more(action)
-                except sqlite3.OperationalError as e:
-                    if not is_full(e):
-                        raise
-                self._make_way()
-                return self._once_more(action)
-            except sqlite3.OperationalError as e:
-                raise Unavailable(f"the outbox cannot be written: {e}", where=str(self._file)) from e
-
-    def _once_more(self, action: Callable[[], T]) -> T:
-        """Run `action`; if the file turns out to be damaged, once more with a new one. The write lock is held."""
-        try:
-            return action()
-        except sqlite3.DatabaseError as e:
-            if not is_damage(e):
-                raise
-            self._start_over(self._database, str(e))
-        return action()
-
-    def _write(self, work: Callable[[sqlite3.Connection, _Book], tuple[_Book, T]]) -> T:
-        """One transaction; what the attributes say changes after its commit."""
-        with self._database.transaction() as db:
-            book, result = work(db, self._book)
-            names = ("epoch", "head", "stored_head", "stored_digest")
-            changed = {n: getattr(book, n) for n in names if getattr(book, n) != getattr(self._book, n)}
-            table.set_meta(db, changed)
-        self._book = book
-        return result
-
-    def _read(self, work: Callable[[sqlite3.Connection], T], if_damaged: T) -> T:
-        with self._read_lock:
-            database = self._database
-            try:
-                return work(database.reader)
-            except sqlite3.DatabaseError as e:
-                if not is_damage(e):
-                    raise Unavailable(f"the outbox cannot be read: {e}", where=str(self._file)) from e
-                damage = str(e)
-        with self._write_lock:
-            self._start_over(database, damage)
-        return if_damaged
-
-    def _start_over(self, damaged: Database, reason: str) -> None:
-        """Keep the damaged file aside and go on with an empty one; the caller holds the write lock."""
-        with self._read_lock:
-            if self._database is not damaged:
-                return  # another thread was first
-            damaged.close()
-            set_aside(self._file, reason)
-            self._use(Database(self._file))
+        self._store.close()
 
 
-def _added(db: sqlite3.Connection, book: _Book, parcel: Parcel) -> _Book:
+def _added(db: sqlite3.Connection, book: Book, parcel: Parcel) -> Book:
     head = table.insert(db, book.head + 1, parcel)
     return replace(book, head=head, kept_bytes=book.kept_bytes + len(parcel.blob) + table.OVERHEAD)

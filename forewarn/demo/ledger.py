@@ -78,11 +78,11 @@ def reconcile(cloud: Cloud, ledgers: dict[str, Path]) -> Reconciliation:
     rows_of = {kind: cloud.lake.rows(kind, columns=[]) for kind in LAKE_KINDS}
     for rows in rows_of.values():
         columns = (rows[name].to_pylist() for name in ("device", "epoch", "sequence"))
-        stored.update(zip(*columns, strict=True))
+        stored.update(identity for identity in zip(*columns, strict=True) if identity[0] in ledgers)
     with cloud.engine.connect() as connection:
         for table in (alert_taken, quarantine):
             found = [tuple(r) for r in connection.execute(select(table.c.device, table.c.epoch, table.c.sequence))]
-            stored.update(found)
+            stored.update(identity for identity in found if identity[0] in ledgers)
         quarantined = len(found)
     return Reconciliation(
         produced=len(produced),
@@ -90,7 +90,7 @@ def reconcile(cloud: Cloud, ledgers: dict[str, Path]) -> Reconciliation:
         lost=len(produced.keys() - stored.keys()),
         duplicated=sum(n - 1 for n in stored.values()),
         quarantined=quarantined,
-        windows_stored=rows_of["health"].num_rows,
+        windows_stored=sum(device in ledgers for device in rows_of["health"]["device"].to_pylist()),
         by_kind=dict(Counter(produced.values())),
     )
 

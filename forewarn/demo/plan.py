@@ -13,6 +13,7 @@ from models.errors import DataInsufficient, RecordingRejected
 
 SIMULATED_FAULTS = ("inner_race", "unbalance", "outer_race", "misalignment", "ball", "looseness")
 HELD_BACK = 2
+HEALTHY = "F-201"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Player:
 
     machine: str
     held_back: bool
+    endless: bool  # a healthy machine that runs for as long as somebody looks; nothing is counted on it
     arguments: tuple[str, ...]  # of `forewarn edge`, without the addresses that are known only later
 
 
@@ -36,7 +38,12 @@ class Plan:
     @property
     def training(self) -> tuple[Player, ...]:
         """The agents whose machines fail while the model is not there yet."""
-        return tuple(p for p in self.players if not p.held_back)
+        return tuple(p for p in self.players if not p.held_back and not p.endless)
+
+    @property
+    def endless(self) -> tuple[Player, ...]:
+        """The agents that keep the page live after the others have ended."""
+        return tuple(p for p in self.players if p.endless)
 
     @property
     def held_back(self) -> tuple[Player, ...]:
@@ -61,20 +68,25 @@ def plan_recordings(folder: Path) -> Plan:
             mend="; ".join(str(r) for r in rejected) or "point --data at a folder of run-to-failure recordings",
         )
     back = choose_held_back(names)
-    players = tuple(Player(n, n in back, ("replay", str(folder), "--only", n)) for n in names)
+    players = tuple(Player(n, n in back, False, ("replay", str(folder), "--only", n)) for n in names)
     return Plan(players, "bearing", simulated=False, rejected=rejected)
 
 
 def plan_simulation(configs: Path, *, windows_per_second: float | None, seed: int) -> Plan:
-    """Plan simulated machines that fail one after another; each gets a configuration file as a real device would."""
+    """Plan simulated machines that fail, and while somebody looks (a pace is given) a healthy one that does not end.
+
+    Each gets a configuration file, as a real device would.
+    """
     configs.mkdir(parents=True, exist_ok=True)
     names = {f"P-{101 + i}": fault for i, fault in enumerate(SIMULATED_FAULTS)}
     back = choose_held_back(list(names))
+    if windows_per_second is not None:
+        names[HEALTHY] = "none"
     players = []
     for i, (name, fault) in enumerate(names.items()):
         file = configs / f"{name}.toml"
         file.write_bytes(msgspec.toml.encode(_simulated_site(name, fault, seed + i, windows_per_second)))
-        players.append(Player(name, name in back, ("run", "--config", str(file))))
+        players.append(Player(name, name in back, fault == "none", ("run", "--config", str(file))))
     return Plan(tuple(players), "bearing", simulated=True)
 
 

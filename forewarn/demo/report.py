@@ -27,9 +27,10 @@ def judge_held_back(cloud: Cloud, fleet: Fleet, plan: Plan, bundle: str) -> dict
     """Return `alarms` of all machines (those of training machines say so) and `evaluation` of the held-back ones."""
     spans = spans_ns(cloud)
     held_back = {p.machine for p in plan.held_back}
+    ends = {p.machine: spans[p.machine][1] for p in plan.players if not p.endless}
     return {
         "alarms": [_alarm(a, spans[a["machine"]], held_back) for a in fleet.alerts()],
-        "evaluation": _evaluate(cloud, plan, {m: last for m, (_, last) in spans.items()}, bundle),
+        "evaluation": _evaluate(cloud, plan, ends, bundle),
     }
 
 

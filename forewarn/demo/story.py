@@ -75,7 +75,7 @@ class Story:
         with console.leg("plan", "machines are chosen"):
             self._plan = self._make_plan()
         with console.leg("machines", f"{len(self._plan.training)} machines run to failure, one agent each"):
-            self._start_agents(self._plan.training)
+            self._start_agents((*self._plan.training, *self._plan.endless))
             wait_until(
                 "every machine on the page",
                 lambda: {p.machine for p in self._plan.training} <= self._fleet.machines(),
@@ -184,7 +184,7 @@ class Story:
         )
 
     def _reconcile(self) -> None:
-        result = reconcile(self._cloud, {p.machine: self._ledger(p.machine) for p in self._started})
+        result = reconcile(self._cloud, {p.machine: self._ledger(p.machine) for p in self._started if not p.endless})
         self._console.say(
             f"{result.produced} records produced, {result.lost} lost, {result.duplicated} duplicated, "
             f"{result.quarantined} in quarantine"

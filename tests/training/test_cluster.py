@@ -12,7 +12,7 @@ import pytest
 
 from models.errors import DataInsufficient, ForewarnError, Unavailable
 from tests.training.fleet import SMALL
-from training.cluster import on_cluster, run_on_cluster
+from training.cluster import _knock, on_cluster, run_on_cluster
 from training.dataset import Dataset
 from training.fit import Weights
 from training.folds import Left, group_machines, plan
@@ -96,3 +96,8 @@ def test_a_cluster_that_does_not_end_is_given_up_at_the_deadline_and_serves_on(
 def test_an_error_in_a_fit_is_said_and_not_tried_again(ray_cluster: str, parts: tuple[object, ...], quiet: Say) -> None:
     with pytest.raises(ForewarnError, match="nothing to learn from"):
         run_on_cluster(Fails(*parts), quiet, deadline_s=60)
+
+
+def test_a_cluster_that_nobody_serves_is_said_at_once(free_port: int) -> None:
+    with pytest.raises(Unavailable, match=r"no Ray cluster answers.*--ray off"):
+        _knock(f"127.0.0.1:{free_port}")

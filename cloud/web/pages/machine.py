@@ -242,7 +242,10 @@ def _limits(chosen: Chosen, model: Manifest | None, alerts: list[Alert]) -> list
         zones = (("limit_c", model.thresholds.warn), ("limit_d", model.thresholds.act))
         return [{"value": value, "kind": kind} for kind, value in zones]
     for alert in alerts:
-        for e in alert.said.evidence:
+        said = alert.said
+        if metric.feature == "deviation@1" and said.source == "baseline" and said.threshold and said.severity in "CD":
+            return [{"value": said.threshold, "kind": f"limit_{said.severity.lower()}"}]
+        for e in said.evidence:
             if e.feature == metric.feature and e.channel in {metric.channel, ""}:
                 lines = [("healthy", e.baseline), ("limit", e.limit)]
                 return [{"value": value, "kind": kind} for kind, value in lines if value is not None]

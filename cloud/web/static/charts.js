@@ -50,7 +50,7 @@
       ctx.fillStyle = colour(mark.severity === "D" ? "--d-ink" : "--c-ink");
       const right = x > u.bbox.left + u.bbox.width * 0.8;
       ctx.textAlign = right ? "right" : "left";
-      ctx.fillText(`${mark.severity} #${mark.id}`, x + (right ? -5 : 5) * devicePixelRatio, u.bbox.top + 15 * devicePixelRatio);
+      ctx.fillText(`#${mark.id}`, x + (right ? -5 : 5) * devicePixelRatio, u.bbox.top + 15 * devicePixelRatio);
     }
     ctx.restore();
   }

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from edge import wire
 from edge.outbox import Outbox, Parcel, StoreLock, digest_of
 from edge.types import Kind
 from models.errors import Unavailable, WrongUse
@@ -30,7 +32,7 @@ def test_what_was_appended_is_there_after_a_restart_with_the_same_numbers(open_o
 def test_state_and_parcels_are_kept_together_or_not_at_all(open_outbox: Open, features: Make) -> None:
     outbox = open_outbox()
     outbox.append([features()], {"judge": b"one"})
-    outbox._database.writer = _Failing("INSERT OR REPLACE INTO state", outbox._database.writer)  # type: ignore[assignment]
+    outbox._store._database.writer = _Failing("INSERT OR REPLACE INTO state", outbox._store._database.writer)  # type: ignore[assignment]
     with pytest.raises(Unavailable):
         outbox.append([features()], {"judge": b"two"})
     assert outbox.state("judge") == b"one"
@@ -130,39 +132,79 @@ def test_a_dropped_record_that_the_cloud_may_have_keeps_its_mark(open_outbox: Op
     assert outbox.mark(1) == digest_of(bytes([1]) * 900)
 
 
-def test_a_full_disk_drops_by_policy_and_resumes_without_a_restart(open_outbox: Open, features: Make) -> None:
-    """SQLite's page limit gives the same error as a disk without room (SQLITE_FULL)."""
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[Outbox, bool], None]:
+    """Fill the disk under an outbox, or empty it: SQLite's page limit gives the same error (SQLITE_FULL)."""
+
+    def fill(outbox: Outbox, full: bool) -> None:
+        monkeypatch.setattr(outbox._store._reserve, "refill", lambda: not full)
+        outbox._store._database.limit_to_present_size(full)
+
+    return fill
+
+
+def test_a_full_disk_drops_by_policy_and_resumes_without_a_restart(
+    open_outbox: Open, features: Make, full_disk: Callable[[Outbox, bool], None]
+) -> None:
     outbox = open_outbox()
     for _ in range(50):
         outbox.append([features(size=3000)])
-    pages = outbox._database.writer.execute("PRAGMA page_count").fetchone()[0]
-    outbox._database.writer.execute(f"PRAGMA max_page_count={pages + 2}")
+    full_disk(outbox, True)
     for _ in range(50):
         outbox.append([features(size=3000)])
     gaps = [e for e in outbox.read(*ALL) if e.kind is Kind.GAP]
     assert gaps
     assert gaps[0].blob.startswith(b"dropped by the device: its store was full:1-")
+    assert outbox.kept_bytes < 60 * 3100
+    full_disk(outbox, False)
+    for _ in range(50):
+        outbox.append([features(size=3000)])
+    assert outbox.kept_bytes > 90 * 3000
 
 
-def test_what_finds_no_room_at_all_is_counted_and_reported_once_there_is(open_outbox: Open, features: Make) -> None:
+def test_what_finds_no_room_at_all_is_counted_and_reported_once_there_is(
+    open_outbox: Open, features: Make, full_disk: Callable[[Outbox, bool], None]
+) -> None:
     outbox = open_outbox()
-    outbox.append([features()])
-    limit = outbox._database.writer.execute("PRAGMA page_count").fetchone()[0]
-    outbox._database.writer.execute(f"PRAGMA max_page_count={limit}")
+    full_disk(outbox, True)
     with pytest.raises(Unavailable, match="5 records could not be kept"):
         outbox.append([features(5, size=100_000)])
-    outbox._database.writer.execute("PRAGMA max_page_count=1000000")
-    head = outbox.head
+    full_disk(outbox, False)
     kept = outbox.append([features(2)])
-    assert kept.first == head + 5 + 1 + 1  # five that are missing, then the report, then this
-    report = outbox.read(head, 1 << 62, 1 << 20)[0]
-    assert report.blob == f"not kept by the device: its disk was full or failed:{head + 1}-{head + 5}".encode()
+    assert kept.first == 5 + 1 + 1  # five that are missing, then the report, then this
+    report, after = outbox.read(*ALL)
+    assert report.blob == b"not kept by the device: its disk was full or failed:1-5"
+    assert (after.first, after.last) == (7, 8)
+
+
+def test_on_a_real_disk_without_room_every_record_is_kept_or_reported(tmp_path: Path) -> None:
+    """Row 3, on a file system of 4 MB that takes 12 MB of records."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("may not mount a small file system here")
+    try:
+        outbox = Outbox(disk / "outbox.sqlite", gap=wire.gap_parcel)
+        for i in range(4000):
+            outbox.append([Parcel(Kind.ALERT if i == 7 else Kind.FEATURES, 1, bytes([i % 251]) * 3000)])
+        entries = outbox.read(*ALL)
+        gaps = [g for e in entries if e.kind is Kind.GAP for g in wire.numbered(e).gaps]
+        reported = {n for g in gaps for n in range(g.range.first, g.range.last + 1)}
+        kept = {n for a, b in outbox.kept_ranges() for n in range(a, b + 1)}
+        assert kept | reported == set(range(1, outbox.head + 1))
+        assert not kept & reported
+        assert [e.first for e in outbox.read_alerts()] == [8]
+        outbox.stored(outbox.epoch, [(1, outbox.head)])
+        assert outbox.kept_bytes == 0
+        outbox.close()
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 def test_an_error_of_the_disk_is_never_counted_as_kept(open_outbox: Open, features: Make, file: Path) -> None:
     outbox = open_outbox()
     outbox.append([features()])
-    outbox._database.writer = _Failing("COMMIT", outbox._database.writer)  # type: ignore[assignment]
+    outbox._store._database.writer = _Failing("COMMIT", outbox._store._database.writer)  # type: ignore[assignment]
     with pytest.raises(Unavailable, match=f"{file}.*disk I/O error"):
         outbox.append([features()])
     assert outbox.head == 1
@@ -195,11 +237,11 @@ class _Failing:
 def test_an_unreadable_record_is_quarantined_by_number_and_later_ones_flow(open_outbox: Open, features: Make) -> None:
     outbox = open_outbox()
     outbox.append([features(2), features(3), features()])
-    with outbox._database.transaction() as db:
+    with outbox._store._database.transaction() as db:
         db.execute("UPDATE blob SET data = x'00' WHERE id = (SELECT blob FROM parcel WHERE last = 5)")
     assert [(e.first, e.last) for e in outbox.read(*ALL)] == [(1, 2), (6, 6)]
     assert outbox.read(6, 1 << 62, 1)[0].blob == b"unreadable in the device's store:3-5"
-    assert outbox._database.writer.execute("SELECT first, last FROM quarantine").fetchall() == [(3, 5)]
+    assert outbox._store._database.writer.execute("SELECT first, last FROM quarantine").fetchall() == [(3, 5)]
 
 
 @pytest.mark.parametrize("damage", ["truncated", "zeroed", "emptied", "foreign"])

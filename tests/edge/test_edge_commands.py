@@ -1,0 +1,126 @@
+"""`forewarn edge` as a person uses it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import wave
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.edge.gateway_simulator import GatewaySimulator
+
+
+@pytest.fixture
+def gateway() -> Iterator[GatewaySimulator]:
+    simulator = GatewaySimulator()
+    simulator.start()
+    yield simulator
+    simulator.close()
+
+
+def forewarn(repository: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "forewarn", "edge", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=repository,
+        env={**os.environ, "PYTHONPATH": str(repository)},
+    )
+
+
+def record(file: Path, windows: int, seed: int) -> None:
+    """A WAV file of so many windows of 8192 samples."""
+    noise = np.random.default_rng(seed).normal(0, 3000, 8192 * windows).astype("<i2")
+    with wave.open(str(file), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(25_600)
+        out.writeframes(noise.tobytes())
+
+
+@pytest.fixture
+def recordings_with_a_bad_one(tmp_path: Path) -> Path:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    record(folder / "P-101.wav", 40, 1)
+    record(folder / "P-102.wav", 30, 2)
+    (folder / "P-103.wav").write_bytes(b"RIFF of nothing")
+    return folder
+
+
+def test_good_recordings_are_stored_and_a_bad_one_is_named_with_exit_code_2(
+    repository: Path, recordings_with_a_bad_one: Path, gateway: GatewaySimulator, tmp_path: Path
+) -> None:
+    done = forewarn(
+        repository, "replay", recordings_with_a_bad_one, "--to", gateway.address, "--store", tmp_path / "new" / "store"
+    )
+    assert done.returncode == 2, done.stderr
+    assert f"forewarn: {recordings_with_a_bad_one / 'P-103.wav'}" in done.stderr
+    (shelf,) = gateway.shelves.values()
+    assert Counter(shelf.kinds.values())["RECORD_KIND_HEALTH"] == 70
+    assert [m.name for m in gateway.hellos[0].machines] == ["P-101", "P-102"]
+
+
+def test_only_the_machine_that_was_asked_for_is_replayed_and_only_once(
+    repository: Path, recordings_with_a_bad_one: Path, gateway: GatewaySimulator, tmp_path: Path
+) -> None:
+    (recordings_with_a_bad_one / "P-103.wav").unlink()
+    command = (
+        *("replay", recordings_with_a_bad_one, "--only", "P-102", "--machine-class", "pump", "--to", gateway.address),
+        *("--store", tmp_path / "store", "--device", "edge-9", "--ledger", tmp_path / "ledger.txt"),
+    )
+    assert forewarn(repository, *command).returncode == 0
+    ((device, _),) = gateway.shelves
+    assert device == "edge-9"
+    assert [(m.name, m.machine_class) for m in gateway.hellos[0].machines] == [("P-102", "pump")]
+    before = gateway.stored
+    again = forewarn(repository, *command)
+    assert again.returncode == 0
+    assert gateway.stored == before
+    assert "kept_by_an_earlier_run=30" in again.stderr + again.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--store", "STORE"), "no gateways"),
+        (("--to", "127.0.0.1:1"), "no store"),
+        (("--to", "127.0.0.1:1", "--store", "STORE", "--device", "../x"), "device is '../x'"),
+        (("--to", "127.0.0.1:1", "--store", "/proc/none"), "cannot make the store"),
+    ],
+)
+def test_wrong_use_is_said_in_a_line_with_exit_code_2(
+    repository: Path, recordings_with_a_bad_one: Path, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    filled = [str(tmp_path / "s") if a == "STORE" else a for a in arguments]
+    done = forewarn(repository, "replay", recordings_with_a_bad_one, *filled)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_check_says_what_is_there_and_what_is_not(repository: Path, gateway: GatewaySimulator, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    config = tmp_path / "site.toml"
+    config.write_text(
+        f"""device = "edge-7"
+store = "store"
+gateways = ["{gateway.address}", "127.0.0.1:1"]
+[[machine]]
+name = "P-101"
+source = {{ kind = "simulator" }}
+"""
+    )
+    done = forewarn(repository, "check", "--config", config)
+    assert done.returncode == 0, done.stderr
+    assert "ok      machine P-101: horizontal, vertical, temperature" in done.stdout
+    assert f"ok      gateway {gateway.address}" in done.stdout
+    assert "warning gateway 127.0.0.1:1" in done.stdout
+    assert "warning no trust root" in done.stdout
