@@ -1,7 +1,6 @@
 """`forewarn demo`: the whole loop on this machine."""
 
 # ruff: noqa: PLC0415 - `--help` is quick
-
 from __future__ import annotations
 
 from pathlib import Path
@@ -16,9 +15,7 @@ import click
 )
 @click.option("--json", "report", type=click.Path(path_type=Path, dir_okay=False), help="Write the report here.")
 @click.option("--seconds", type=float, help="End after this many seconds even if you are still looking.")
-@click.option(
-    "--page", default="127.0.0.1:8080", show_default=True, help="host:port of the pages; port 0: any free one."
-)
+@click.option("--page", help="host:port of the pages.  [default: 127.0.0.1:8080, or any free port if that is taken]")
 @click.option(
     "--work",
     type=click.Path(path_type=Path, file_okay=False),
@@ -33,14 +30,14 @@ def demo(
     headless: bool,
     report: Path | None,
     seconds: float | None,
-    page: str,
+    page: str | None,
     work: Path,
     seed: int,
     ray: str,
 ) -> None:
     """Run the whole loop: machines, gateway, lake, training, signed model, back to the machines, alarms, report."""
     from forewarn.demo.console import Console
-    from forewarn.demo.story import Story
+    from forewarn.demo.story import Story, usual_page
 
-    story = Story(Console(), work=work, data=data, page=page, seed=seed, ray=ray)
+    story = Story(Console(), work=work, data=data, page=page or usual_page(), seed=seed, ray=ray)
     story.run(headless=headless, report_file=report, seconds=seconds)

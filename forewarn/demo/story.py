@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +24,7 @@ from forewarn.demo.processes import Processes
 from forewarn.demo.report import describe, judge_held_back
 from models.errors import ConfigurationError
 
+USUAL_PAGE = ("127.0.0.1", 8080)
 MARKER = ".forewarn-demo"
 LEG_DEADLINE_S = 600.0
 WATCHABLE_WINDOWS_PER_SECOND = 25.0  # of each simulated machine, while somebody looks; headless: as fast as possible
@@ -37,6 +39,15 @@ def clean_folder(work: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     (work / MARKER).touch()
+
+
+def usual_page() -> str:
+    """Return the address that the README names, or any free port where another program has it."""
+    try:
+        socket.create_server(USUAL_PAGE).close()
+    except OSError:
+        return f"{USUAL_PAGE[0]}:0"
+    return f"{USUAL_PAGE[0]}:{USUAL_PAGE[1]}"
 
 
 class Story:

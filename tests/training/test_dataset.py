@@ -57,7 +57,7 @@ def test_remaining_life_ends_at_zero_and_age_counts_from_the_first_window(datase
 
 def test_rows_of_a_faulty_sensor_are_left_out(dataset: Dataset) -> None:
     table = fleet_rows()
-    broken = with_values(rows_of("M1", LIVES["M1"], seed=9), "M1", 1e6)
+    broken = rows_of("M1", LIVES["M1"], seed=9)
     broken = broken.set_column(
         broken.column_names.index("channel"), "channel", pa.array(["loose"] * broken.num_rows)
     ).set_column(broken.column_names.index("quality"), "quality", pa.array([2] * broken.num_rows, pa.uint8()))
