@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVERS = ("ray_cluster", "s3", "chromium")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of one server, else of one file, in one worker, and begin with the longest: the whole loop."""
     items.sort(key=lambda item: "system" not in item.path.parts)

@@ -136,10 +136,9 @@ class Store:
     # --- a full disk ----------------------------------------------------------------------------------------------
 
     def make_way(self) -> None:
-        """Use the reserve: fold the log in, which gives its room back, and let the file grow no further into it."""
+        """Give the reserve to the log, and let the file grow no further into it."""
         self._cramped = True
         self._reserve.release()
-        self._database.fold()
         self._database.limit_to_present_size()
 
     def has_room_again(self) -> bool:

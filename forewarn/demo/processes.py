@@ -47,7 +47,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def interrupt(_number: int, _frame: object) -> NoReturn:
-    """Handle SIGTERM as Ctrl-C."""
+    """End the demo: the same for Ctrl-C and SIGTERM."""
     raise KeyboardInterrupt
 
 
@@ -139,7 +139,8 @@ class Processes:
         self._all: list[Process] = []
 
     def __enter__(self) -> Self:
-        signal.signal(signal.SIGTERM, interrupt)
+        for number in _ENDING:  # SIGINT too: a shell starts its background jobs with it ignored
+            signal.signal(number, interrupt)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:

@@ -224,10 +224,13 @@ def test_a_new_baseline_makes_the_machine_healthy_again(bench: Bench) -> None:
         assert bench.loop is not None
         bench.loop.order(Order("new_baseline"))
 
+    bench.bundles.load(bundle_file(bench.folder))
     bench.run(380, {340: repair}, life=400)
     said = [v for b in bench.batches(Kind.HEALTH) for v in np.frombuffer(b.values, "<f4").tolist()]
     assert max(said[:340]) > 0
     assert said[341:365] == [0.0] * 24
+    without_estimate = [b for b in bench.batches(Kind.ASSESSMENT) if b.width == 1]
+    assert sum(b.count for b in without_estimate) == 29 + 29
 
 
 def test_a_full_disk_does_not_stop_the_listening(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
