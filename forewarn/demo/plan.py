@@ -56,8 +56,8 @@ def choose_held_back(names: Sequence[str]) -> set[str]:
     return set(sorted(names)[1::3][:HELD_BACK])
 
 
-def plan_recordings(folder: Path) -> Plan:
-    """Plan a replay of every recording in `folder`, as fast as the machine can."""
+def plan_recordings(folder: Path, *, speed: float) -> Plan:
+    """Plan a replay of every recording in `folder`, `speed` times as fast as it was recorded."""
     found = find_recordings([folder])
     rejected = tuple(r for r in found if isinstance(r, RecordingRejected))
     names = sorted(r.name for r in found if not isinstance(r, RecordingRejected))
@@ -68,19 +68,21 @@ def plan_recordings(folder: Path) -> Plan:
             mend="; ".join(str(r) for r in rejected) or "point --data at a folder of run-to-failure recordings",
         )
     back = choose_held_back(names)
-    players = tuple(Player(n, n in back, False, ("replay", str(folder), "--only", n)) for n in names)
+    players = tuple(
+        Player(n, n in back, False, ("replay", str(folder), "--only", n, "--speed", f"{speed:g}")) for n in names
+    )
     return Plan(players, "bearing", simulated=False, rejected=rejected)
 
 
-def plan_simulation(configs: Path, *, windows_per_second: float | None, seed: int) -> Plan:
-    """Plan simulated machines that fail, and while somebody looks (a pace is given) a healthy one that does not end.
+def plan_simulation(configs: Path, *, windows_per_second: float, seed: int, endless: bool) -> Plan:
+    """Plan simulated machines that fail, and with `endless` a healthy one that goes on for as long as somebody looks.
 
     Each gets a configuration file, as a real device would.
     """
     configs.mkdir(parents=True, exist_ok=True)
     names = {f"P-{101 + i}": fault for i, fault in enumerate(SIMULATED_FAULTS)}
     back = choose_held_back(list(names))
-    if windows_per_second is not None:
+    if endless:
         names[HEALTHY] = "none"
     players = []
     for i, (name, fault) in enumerate(names.items()):
@@ -90,7 +92,6 @@ def plan_simulation(configs: Path, *, windows_per_second: float | None, seed: in
     return Plan(tuple(players), "bearing", simulated=True)
 
 
-def _simulated_site(name: str, fault: str, seed: int, windows_per_second: float | None) -> dict[str, object]:
-    speed = 0.0 if windows_per_second is None else windows_per_second * 10.0
-    source = {"kind": "simulator", "fault": fault, "seed": seed, "speed": speed}
+def _simulated_site(name: str, fault: str, seed: int, windows_per_second: float) -> dict[str, object]:
+    source = {"kind": "simulator", "fault": fault, "seed": seed, "speed": windows_per_second * 10.0}
     return {"device": name, "machine": [{"name": name, "class": "bearing", "line": "Hall 2", "source": source}]}
