@@ -6,14 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from edge.sensors.replay import find_recordings
 from models.errors import DataInsufficient, RecordingRejected
 
 SIMULATED_FAULTS = ("inner_race", "unbalance", "outer_race", "misalignment", "ball", "looseness")
 HELD_BACK = 2
 HEALTHY = "F-201"
+SITE = """\
+device = "{name}"
+
+[[machine]]
+name = "{name}"
+class = "bearing"
+line = "Hall 2"
+source = {{ kind = "simulator", fault = "{fault}", seed = {seed}, speed = {speed} }}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +94,6 @@ def plan_simulation(configs: Path, *, windows_per_second: float, seed: int, endl
     players = []
     for i, (name, fault) in enumerate(names.items()):
         file = configs / f"{name}.toml"
-        file.write_bytes(msgspec.toml.encode(_simulated_site(name, fault, seed + i, windows_per_second)))
+        file.write_text(SITE.format(name=name, fault=fault, seed=seed + i, speed=windows_per_second * 10.0))
         players.append(Player(name, name in back, fault == "none", ("run", "--config", str(file))))
     return Plan(tuple(players), "bearing", simulated=True)
-
-
-def _simulated_site(name: str, fault: str, seed: int, windows_per_second: float) -> dict[str, object]:
-    source = {"kind": "simulator", "fault": fault, "seed": seed, "speed": windows_per_second * 10.0}
-    return {"device": name, "machine": [{"name": name, "class": "bearing", "line": "Hall 2", "source": source}]}
