@@ -1,6 +1,6 @@
 """What tests of all areas share: the recordings, free ports, and real servers that are started once a run.
 
-Two workers share the suite (pytest-xdist).
+Two workers share the suite (pytest-xdist), a file at a time, each with servers of its own.
 
 A server that is not installed skips its tests and says so. With FOREWARN_TEST_ALL=1, as in CI, it fails them instead:
 a skipped test is then a broken build machine.
@@ -23,17 +23,9 @@ from tests.servers.processes import free_ports
 ROOT = Path(__file__).resolve().parent.parent
 
 
-SERVERS = ("ray_cluster", "s3", "chromium")
-
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of one server, else of one file, in one worker, and begin with the longest: the whole loop."""
+    """Begin with the longest, the whole loop, so that the other worker does the rest beside it."""
     items.sort(key=lambda item: "system" not in item.path.parts)
-    for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        group = next((server for server in SERVERS if server in fixtures), str(item.path))
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def _missing(reason: str) -> NoReturn:
