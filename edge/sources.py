@@ -71,6 +71,4 @@ def find(
 
 def of_recording(recording: Recording, speed: float | None) -> Source:
     """A recording as a source; `speed` None is as fast as possible."""
-    spaces = recording.count - 1
-    every_s = recording.last_offset_ns * 1e-9 / spaces if spaces > 0 and recording.last_offset_ns else None
-    return Source(recording.open(speed), replay=True, hurried=speed is None, every_s=every_s)
+    return Source(recording.open(speed), replay=True, hurried=speed is None, every_s=recording.every_s)

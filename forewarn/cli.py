@@ -23,6 +23,14 @@ COMMANDS = {
     "alert": ("forewarn.commands.alert", "alert", "cloud", "Alerts: list, ack, resolve."),
     "lake": ("forewarn.commands.lake", "lake", "cloud", "The lake: ledger, segments, compact, export."),
     "label": ("forewarn.commands.label", "label", "cloud", "Maintenance history as labels: import, list."),
+    "whatif": ("forewarn.commands.whatif", "whatif", "edge", "What would this agent have said about this recording."),
+    "evaluate": (
+        "forewarn.commands.evaluate",
+        "evaluate",
+        "all",
+        "A public benchmark: train on some machines, listen to others.",
+    ),
+    "score": ("forewarn.commands.evaluate", "score", "all", "Score what `evaluate` wrote, beside the floor."),
     "train": ("forewarn.commands.train", "train", "training", "Train a failure model from the lake."),
     "model": ("forewarn.commands.model", "model", "cloud", "Bundles: list, show, verify, promote, rollback."),
 }

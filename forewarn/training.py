@@ -67,7 +67,7 @@ def make_bundle(
         say(f"not used: {reason}")
     trained = train(dataset, config, seed=seed, run=run, say=say)
     used = {k for k in chosen if f"{k.site}/{k.machine}" in dataset.machines}
-    name, data = _pack(machine_class, dataset, trained, config, simulated=any(k.simulated for k in used))
+    name, data = pack_bundle(machine_class, dataset, trained, config, simulated=any(k.simulated for k in used))
     return Product(name, data, dataset, trained)
 
 
@@ -102,9 +102,10 @@ def _only_class(known: Sequence[Known]) -> str:
     return classes[0]
 
 
-def _pack(
+def pack_bundle(
     machine_class: str, dataset: Dataset, trained: Trained, config: TrainingConfig, *, simulated: bool
 ) -> tuple[str, bytes]:
+    """Return the bundle's name, which follows from its lineage, and its bytes."""
     lineage = msgspec.structs.replace(trained.lineage, versions=trained.lineage.versions | {"forewarn": __version__})
     name = f"{machine_class}-{_digest(lineage)}"
     waveforms = golden_waveforms()

@@ -47,6 +47,12 @@ class Recording:
         """Event time of the last window; for a run to failure, the time of the failure."""
         return self.start_ns + self.last_offset_ns
 
+    @property
+    def every_s(self) -> float | None:
+        """Seconds between windows, the mean; None for a single window or one without a clock."""
+        spaces = self.count - 1
+        return self.last_offset_ns * 1e-9 / spaces if spaces > 0 and self.last_offset_ns else None
+
     def open(self, speed: float | None = None, *, start_ns: int | None = None) -> Replay:
         """A sensor that replays it: `speed` 1 in real time, None as fast as possible."""
         return Replay(self, Pace(speed), self.start_ns if start_ns is None else start_ns)

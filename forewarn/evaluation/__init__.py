@@ -1,0 +1,1 @@
+"""Public benchmarks through the product's own path: train on some machines, listen to others, score what was said."""

@@ -1,0 +1,97 @@
+"""Bearings run to failure (PRONOSTIA, PHM 2012): one line for each snapshot of each bearing."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from edge.inference import LoadedBundle
+from edge.sensors.recording import Recording
+from edge.sensors.replay import find_recordings
+from edge.types import Kind
+from forewarn.training import pack_bundle
+from forewarn.whatif import estimate, listen
+from models.errors import RecordingRejected
+from training.config import TrainingConfig
+from training.dataset import build
+from training.labels import FAILED, Maintenance
+from training.pipeline import Say, run_here, train
+
+CLASS = "bearing"
+
+
+def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[dict[str, Any]]:
+    """Train on the recordings below one folder, each of which ends in a failure; yield what is said about the others.
+
+    A test recording may stop anywhere: each line uses nothing that comes after its snapshot.
+    """
+    seen, unseen = _recordings(train_on, say), _recordings(test_on, say)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "bundle.fwb"
+        file.write_bytes(_trained(seen, seed=seed, say=say))
+        bundle = LoadedBundle.open(file)
+        for recording in unseen:
+            yield from _lines(recording, bundle)
+            say(f"listened to {recording.name}")
+
+
+def _recordings(folder: Path, say: Say) -> list[Recording]:
+    found = find_recordings([folder])
+    for rejected in found:
+        if isinstance(rejected, RecordingRejected):
+            say(f"not used: {rejected}")
+    usable = [r for r in found if not isinstance(r, RecordingRejected)]
+    if not usable:
+        raise RecordingRejected("no usable recording", where=str(folder), mend="see docs for the formats")
+    return usable
+
+
+def _trained(recordings: Sequence[Recording], *, seed: int, say: Say) -> bytes:
+    config = TrainingConfig()
+    tables, history = [], []
+    for recording in recordings:
+        table = feature_table(recording, config.features)
+        tables.append(table)
+        end = int(np.max(table["event_time_ns"].to_numpy()))
+        history.append(Maintenance(time_ns=end, machine=recording.name, event=FAILED))
+    dataset = build(pa.concat_tables(tables), history, config)
+    trained = train(dataset, config, seed=seed, run=run_here, say=say)
+    return pack_bundle(CLASS, dataset, trained, config, simulated=False)[1]
+
+
+def feature_table(recording: Recording, features: Sequence[str]) -> pa.Table:
+    """Return the features of a recording with the columns that the lake gives: identity, quality, one per feature."""
+    names: list[str] = []
+    times: list[int] = []
+    quality: list[int] = []
+    values: list[np.ndarray[Any, Any]] = []
+    for said in listen(recording):
+        for row in said.rows:
+            if row.kind is Kind.FEATURES:
+                names.append(row.channel)
+                times.append(said.time_ns)
+                quality.append(int(row.quality))
+                values.append(row.values[[row.schema.columns.index(f) for f in features]])
+    matrix = np.stack(values)
+    return pa.table(
+        {
+            "site": pa.repeat("", len(names)),
+            "machine": pa.repeat(recording.name, len(names)),
+            "channel": names,
+            "event_time_ns": pa.array(times, pa.int64()),
+            "quality": pa.array(quality, pa.uint8()),
+            **{f: matrix[:, i] for i, f in enumerate(features)},
+        }
+    )
+
+
+def _lines(recording: Recording, bundle: LoadedBundle) -> Iterator[dict[str, Any]]:
+    for said in listen(recording, bundle):
+        degradation = said.assessment.degradation if said.assessment else 0.0
+        line = {"bearing": recording.name, "snapshot": said.window, "degradation": round(degradation, 6)}
+        yield line | {"alarm": said.alarm} | estimate(said.assessment)

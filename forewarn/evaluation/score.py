@@ -1,0 +1,105 @@
+"""Scores what was said about PRONOSTIA's bearings, by the truth that the test recordings hold: their ends.
+
+`null` earns nothing: it is scored as the floor's answer, and the share of nulls is shown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.sensors.replay import find_recordings
+from models.errors import RecordingRejected, WrongUse
+from training.metrics import covered, winkler
+
+Array = NDArray[np.float64]
+CUTS = (0.5, 0.6, 0.7, 0.8, 0.9)  # shares of life
+FLOOR = np.array([0.1, 0.3, 1.0])  # p05, p50, p95 as shares of the age
+EARLY, LATE = 0.6, 0.9  # a first alarm before the one is too early, after the other too late
+
+
+def phm_2012(actual_s: Array, predicted_s: Array) -> Array:
+    """Accuracy of the PHM 2012 challenge, 1 for exact: late predictions cost four times as much as early ones.
+
+    Er = 100 (actual - predicted) / actual; A = exp(-ln(0.5) Er / 5) for Er <= 0, exp(ln(0.5) Er / 20) above.
+    """
+    error = 100.0 * (actual_s - predicted_s) / actual_s
+    accuracy: Array = np.exp(np.where(error <= 0, -np.log(0.5) * error / 5.0, np.log(0.5) * error / 20.0))
+    return accuracy
+
+
+def read_lines(file: Path) -> dict[str, list[dict[str, Any]]]:
+    """Read a file of `forewarn evaluate`, by bearing, in the order of the snapshots."""
+    by_bearing: dict[str, list[dict[str, Any]]] = {}
+    try:
+        texts = file.read_text().splitlines()
+    except OSError as e:
+        raise WrongUse(f"cannot be read: {e.strerror}", where=str(file)) from e
+    for number, text in enumerate(texts, 1):
+        try:
+            line = json.loads(text)
+            by_bearing.setdefault(line["bearing"], []).append(line)
+        except (ValueError, KeyError, TypeError) as e:
+            raise WrongUse(f"is no line of `forewarn evaluate`: {e}", where=f"{file}:{number}") from e
+    return {b: sorted(lines, key=lambda x: x["snapshot"]) for b, lines in by_bearing.items()}
+
+
+def score(test_on: Path, file: Path) -> dict[str, Any]:
+    """Return the figures over all bearings and by bearing, ours beside the floor 0.3 x age (0.1 to 1.0)."""
+    said = read_lines(file)
+    found = [r for r in find_recordings([test_on]) if not isinstance(r, RecordingRejected)]
+    missing = [r.name for r in found if r.name not in said]
+    if missing or not found:
+        raise WrongUse(f"nothing is said about {', '.join(missing) or 'any recording'}", where=str(file))
+    bearings = {r.name: _bearing(said[r.name], r.count, r.every_s or 1.0) for r in found}
+    return {"all": _together(list(bearings.values())), "by_bearing": bearings}
+
+
+def _bearing(lines: Sequence[Mapping[str, Any]], count: int, every_s: float) -> dict[str, Any]:
+    """Return one bearing's figures; snapshots count from 1, the last one is the end of life."""
+    at = [min(max(round(cut * count), 1), len(lines)) for cut in CUTS]
+    age = np.array([(n - 1) * every_s for n in at])
+    truth = np.array([(count - n) * every_s for n in at])
+    floor = age[:, None] * FLOOR
+    nulls = np.array([lines[n - 1]["rul_s"] is None for n in at])
+    ours = floor.copy()
+    for k, n in enumerate(at):
+        estimate = lines[n - 1]["rul_s"]
+        if estimate is not None:
+            ours[k] = [estimate[q] for q in ("p05", "p50", "p95")]
+    first = next((line["snapshot"] / count for line in lines if line["alarm"]), None)
+    return {
+        "ours": _figures(truth, ours),
+        "floor": _figures(truth, floor),
+        "nulls": round(float(nulls.mean()), 3),
+        "first_alarm_share": None if first is None else round(first, 3),
+    }
+
+
+def _figures(truth: Array, q: Array) -> dict[str, float]:
+    return {
+        "mae_s": round(float(np.abs(q[:, 1] - truth).mean()), 1),
+        "winkler_s": round(float(winkler(truth, q[:, 0], q[:, 2]).mean()), 1),
+        "coverage": round(float(covered(truth, q[:, 0], q[:, 2]).mean()), 3),
+        "phm_2012": round(float(phm_2012(truth, q[:, 1]).mean()), 3),
+    }
+
+
+def _together(bearings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def mean(who: str) -> dict[str, float]:
+        return {k: round(float(np.mean([b[who][k] for b in bearings])), 3) for k in bearings[0][who]}
+
+    first = [b["first_alarm_share"] for b in bearings]
+    alarms = {
+        "in_time": sum(f is not None and EARLY <= f <= LATE for f in first),
+        "early": sum(f is not None and f < EARLY for f in first),
+        "late": sum(f is not None and f > LATE for f in first),
+        "missed": sum(f is None for f in first),
+    }
+    nulls = round(float(np.mean([b["nulls"] for b in bearings])), 3)
+    return {"bearings": len(bearings), "ours": mean("ours"), "floor": mean("floor"), "nulls": nulls, "alarms": alarms}

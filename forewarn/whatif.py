@@ -1,0 +1,67 @@
+"""What would this agent have said about this recording: the device's own parts, without store and network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from edge.detection import Detector
+from edge.features import Extractor
+from edge.inference import Judge, LoadedBundle
+from edge.sensors.recording import Recording
+from edge.types import Alarm, AlarmChange, Assessment, FeatureRow
+
+SENSOR = "sensor"  # the part of an alarm that is about a sensor, not about the machine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What the agent says after one window; nothing in it depends on a later window."""
+
+    machine: str
+    window: int  # from 1
+    time_ns: int  # event time
+    rows: list[FeatureRow]
+    deviation: float  # robust z against the machine's own healthy start
+    assessment: Assessment | None  # None: no model, or no channel that the model can judge
+    alarm: bool  # the machine's alarm stands
+    changes: list[Alarm]
+
+
+def listen(recording: Recording, bundle: LoadedBundle | None = None) -> Iterator[Said]:
+    """Replay a recording through features, model and detection, as fast as possible.
+
+    Raises `RecordingRejected` when the recording turns out to be unusable.
+    """
+    machine = recording.machine
+    extractor, judge, detector = Extractor(machine), Judge(machine, bundle), Detector(machine)
+    thresholds = bundle.manifest.thresholds if bundle else None
+    alarm = False
+    for number, window in enumerate(recording.open().windows(), 1):
+        checked = detector.check(window)
+        rows = extractor.extract(checked)
+        assessment = judge.update(checked.time_ns * 1e-9, rows)
+        deviation, changes = detector.update(checked, rows, assessment, thresholds)
+        for change in changes:
+            if change.part != SENSOR:
+                alarm = change.change is not AlarmChange.RETURNED_TO_NORMAL
+        yield Said(
+            machine=machine.name,
+            window=number,
+            time_ns=checked.time_ns,
+            rows=rows,
+            deviation=deviation,
+            assessment=assessment,
+            alarm=alarm,
+            changes=changes,
+        )
+
+
+def estimate(assessment: Assessment | None) -> dict[str, Any]:
+    """Return `rul_s` ({p05, p50, p95} in seconds, or null), and `reason` where it is null."""
+    if assessment is None:
+        return {"rul_s": None, "reason": "no_model"}
+    if assessment.rul_s is None:
+        return {"rul_s": None, "reason": assessment.reason}
+    return {"rul_s": dict(zip(("p05", "p50", "p95"), assessment.rul_s, strict=True))}

@@ -1,0 +1,91 @@
+"""What the agent says about a recording uses nothing that comes later, and is scored by the recording's end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from edge.sensors.replay import find_recordings
+from forewarn.evaluation.score import phm_2012, score
+from forewarn.whatif import listen
+from models.errors import WrongUse
+
+BEARING = "Bearing3_1"
+SNAPSHOTS = 515
+
+
+@pytest.fixture
+def folder(recordings: Path, tmp_path: Path) -> Path:
+    source = recordings / "pronostia"
+    for name in (f"{BEARING}_vib.parquet", f"{BEARING}_temp.parquet", "meta.json"):
+        (tmp_path / name).symlink_to(source / name)
+    return tmp_path
+
+
+def _said(folder: Path) -> list[tuple]:
+    (recording,) = find_recordings([folder])
+    return [(s.window, s.time_ns, s.deviation, s.alarm) for s in listen(recording)]
+
+
+def test_a_recording_that_is_cut_gives_the_same_words_up_to_the_cut(folder: Path) -> None:
+    whole = _said(folder)
+    assert len(whole) == SNAPSHOTS
+    assert whole[-1][3]
+    assert not whole[0][3]
+    cut = 501
+    file = folder / f"{BEARING}_vib.parquet"
+    table = pq.read_table(file).slice(0, cut)
+    file.unlink()
+    pq.write_table(table, file)
+    assert _said(folder) == whole[:cut]
+
+
+def _lines(rul: object) -> str:
+    lines = []
+    for n in range(1, SNAPSHOTS + 1):
+        left = (SNAPSHOTS - n) * 10.0
+        estimate = {"p05": left, "p50": left, "p95": left} if rul == "exact" else rul
+        lines.append({"bearing": BEARING, "snapshot": n, "alarm": n == 400, "degradation": 0.0, "rul_s": estimate})
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+def test_an_exact_prediction_costs_nothing_and_an_alarm_at_78_percent_is_in_time(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "exact.jsonl"
+    file.write_text(_lines("exact"))
+    everything = score(folder, file)["all"]
+    assert everything["ours"] == {"mae_s": 0, "winkler_s": 0, "coverage": 1, "phm_2012": 1}
+    assert everything["alarms"] == {"in_time": 1, "early": 0, "late": 0, "missed": 0}
+
+
+def test_silence_is_scored_as_the_floor_and_shown(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "silent.jsonl"
+    file.write_text(_lines(None))
+    everything = score(folder, file)["all"]
+    assert everything["ours"] == everything["floor"]
+    assert everything["floor"]["mae_s"] > 0
+    assert everything["nulls"] == 1
+
+
+def test_a_late_prediction_costs_more_than_an_early_one() -> None:
+    exact, early, late = phm_2012(np.full(3, 100.0), np.array([100.0, 80.0, 120.0]))
+    assert exact == 1
+    assert early == pytest.approx(0.5)  # 20 % early halves it
+    assert late == pytest.approx(0.5**4)  # 5 % late halves it
+
+
+def test_a_line_of_something_else_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "other.jsonl"
+    file.write_text(_lines("exact").splitlines()[0] + '\n{"file": "x"}\n')
+    with pytest.raises(WrongUse, match=r"other\.jsonl:2"):
+        score(tmp_path, file)
+
+
+def test_bearings_that_nothing_is_said_about_are_named(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "none.jsonl"
+    file.write_text("")
+    with pytest.raises(WrongUse, match=BEARING):
+        score(folder, file)
