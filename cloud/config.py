@@ -29,10 +29,12 @@ class CloudConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     s3: S3Config | None = None  # absent: the folder `store` in the data folder
     gateway: str = "127.0.0.1:7443"  # host:port the devices call; port 0: any free one
     page: str = "127.0.0.1:8080"  # host:port of the pages; port 0: any free one
+    metrics: str = ""  # host:port for Prometheus, best a loopback one: it asks nobody who they are; empty: none
     segment_seconds: float = 2.0  # a segment closes after this time ...
     segment_bytes: int = 8_000_000  # ... or at this size
     credit_bytes: int = 1_000_000  # unreceived bytes a device may have on the way
     pending_bytes: int = 64_000_000  # records in a gateway's memory, waiting for a slow store; then credit is withheld
+    device_bytes: int = 16_000_000  # of these, one device's; it alone waits when it has more on the way
     compact_seconds: float = 30.0  # how often small segments are merged; 0: never
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from cloud.gateway.metrics import MetricsServer
 from cloud.gateway.server import Gateway
 from models.errors import ConfigurationError, Unavailable
 
@@ -34,7 +35,7 @@ async def serve(cloud: Cloud, *, gateway: str, page: str | None, ready: Callable
     await asyncio.to_thread(cloud.registry.initialise)
     served = Gateway(cloud.config, engine=cloud.engine, store=cloud.store, take_alert=cloud.alerts.take)
     addresses = {"gateway": await served.start(gateway)}
-    pages = None
+    pages = metrics = None
     running: list[asyncio.Task[Any]] = [
         asyncio.create_task(served.failed()),
         asyncio.create_task(ending.wait()),
@@ -45,6 +46,9 @@ async def serve(cloud: Cloud, *, gateway: str, page: str | None, ready: Callable
             pages = Pages(cloud, page)
             addresses["page"] = await pages.start()
             running.append(asyncio.create_task(pages.run()))
+        if cloud.config.metrics:
+            metrics = MetricsServer(served.metrics, cloud.config.metrics)
+            addresses["metrics"] = metrics.address
         ready(json.dumps(addresses))
         done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -53,6 +57,8 @@ async def serve(cloud: Cloud, *, gateway: str, page: str | None, ready: Callable
     finally:
         if pages is not None:
             pages.end()
+        if metrics is not None:
+            metrics.close()
         await served.stop(within_s=DRAIN_SECONDS)
         for task in running[:3]:
             task.cancel()

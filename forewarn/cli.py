@@ -21,7 +21,10 @@ COMMANDS = {
     "edge": ("forewarn.commands.edge", "edge", "edge", "The agent on the device: run, replay, check."),
     "cloud": ("forewarn.commands.cloud", "cloud", "cloud", "Gateway and pages: serve, migrate."),
     "alert": ("forewarn.commands.alert", "alert", "cloud", "Alerts: list, ack, resolve."),
-    "lake": ("forewarn.commands.lake", "lake", "cloud", "The lake: ledger, segments, compact, export."),
+    "lake": ("forewarn.commands.lake", "lake", "cloud", "The lake: ledger, gaps, verify, retain, compact."),
+    "backup": ("forewarn.commands.backup", "backup", "cloud", "Write everything the cloud has into one folder."),
+    "restore": ("forewarn.commands.backup", "restore", "cloud", "Fill an empty cloud from a backup."),
+    "status": ("forewarn.commands.status", "status", "cloud", "Whether all is well, and what is not."),
     "label": ("forewarn.commands.label", "label", "cloud", "Maintenance history as labels: import, list."),
     "whatif": ("forewarn.commands.whatif", "whatif", "edge", "What would this agent have said about this recording."),
     "evaluate": (

@@ -4,6 +4,7 @@ Invariants:
 - A segment's row and the ranges that it adds to its devices' cursors are written in one transaction, or not at all.
 - That transaction holds the lock of each cursor it moves, and adds no sequence that a cursor has already. When another
   gateway was first, it changes nothing and says which sequences those are.
+- A session of a device that a newer Hello replaced, here or at another gateway, commits nothing.
 - Committing the same segments again (the answer to the first commit was lost) changes nothing and is no error.
 """
 
@@ -55,6 +56,7 @@ class Advance:
 
     ranges: Ranges
     head: tuple[int, bytes] | None  # the highest batch end among them, and its digest
+    session: int | None = None  # that took them; None: whoever holds the stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,14 @@ class AlreadyStored(Exception):
         super().__init__(f"{sum(map(len, ranges.values()))} records are stored already")
 
 
+class Fenced(Exception):
+    """A newer Hello holds some of the streams; nothing was changed."""
+
+    def __init__(self, keys: Sequence[CursorKey]) -> None:
+        self.keys = keys
+        super().__init__(f"{len(keys)} streams have a newer session")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingest:
     """Everything that one commit stores."""
@@ -98,11 +108,14 @@ class Ingest:
 
 
 def commit(connection: Connection, enterprise: str, work: Ingest, now_ns: int) -> None:
-    """Store `work` inside the caller's transaction, or raise `AlreadyStored`."""
+    """Store `work` inside the caller's transaction, or raise `AlreadyStored` or `Fenced`."""
     cursors = _lock(connection, sorted(work.advances), now_ns)
     if _committed_before(connection, enterprise, work.segments):
         return
-    stored = {key: _common(cursors[key][0], advance.ranges) for key, advance in work.advances.items()}
+    fenced = [k for k, a in work.advances.items() if a.session is not None and a.session != cursors[k].session]
+    if fenced:
+        raise Fenced(fenced)
+    stored = {key: _common(cursors[key].ranges, advance.ranges) for key, advance in work.advances.items()}
     if any(stored.values()):
         raise AlreadyStored({key: ranges for key, ranges in stored.items() if ranges})
     for key, advance in work.advances.items():
@@ -117,7 +130,13 @@ def commit(connection: Connection, enterprise: str, work: Ingest, now_ns: int) -
         add_segments(connection, enterprise, new_commit(connection, "ingest", now_ns), work.segments)
 
 
-Cursor = tuple[Ranges, int]  # what is stored, and the head's sequence
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A cursor's row, locked."""
+
+    ranges: Ranges  # what is stored
+    head_sequence: int
+    session: int
 
 
 def _lock(connection: Connection, keys: Sequence[CursorKey], now_ns: int) -> dict[CursorKey, Cursor]:
@@ -125,12 +144,13 @@ def _lock(connection: Connection, keys: Sequence[CursorKey], now_ns: int) -> dic
     empty = {"ranges": b"", "head_sequence": 0, "head_digest": b"", "device_head": 0, "first_seen_ns": now_ns}
     found: dict[CursorKey, Cursor] = {}
     for key in keys:
-        query = select(t.cursor.c.ranges, t.cursor.c.head_sequence).where(*key.where(t.cursor)).with_for_update()
+        c = t.cursor.c
+        query = select(c.ranges, c.head_sequence, c.session).where(*key.where(t.cursor)).with_for_update()
         row = connection.execute(query).one_or_none()
         if row is None:
             upsert(connection, t.cursor, [{**key.columns(), **empty}])
             row = connection.execute(query).one()
-        found[key] = (Ranges.decode(row.ranges), row.head_sequence)
+        found[key] = Cursor(Ranges.decode(row.ranges), row.head_sequence, row.session)
     return found
 
 
@@ -148,7 +168,7 @@ def _common(cursor: Ranges, new: Ranges) -> Ranges:
 
 
 def _advance(connection: Connection, key: CursorKey, cursor: Cursor, advance: Advance) -> None:
-    ranges, head_sequence = cursor
+    ranges, head_sequence = cursor.ranges, cursor.head_sequence
     ranges.update(advance.ranges)
     values: dict[str, object] = {"ranges": ranges.encode()}
     if advance.head is not None and advance.head[0] > head_sequence:
@@ -186,6 +206,7 @@ class Greeting:
     stored: Ranges  # by the stream
     alerts: Ranges  # taken by the alert call
     head: tuple[int, bytes] | None
+    session: int  # this Hello's number: higher than any before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,22 +216,66 @@ class DeviceFacts:
     head: int
     software_version: str
     machines: Sequence[Mapping[str, object]]  # columns of `machine` without the key's enterprise, site and device
+    kept: Ranges | None = None  # what it still holds; None: it did not say
 
 
 def greet(connection: Connection, key: CursorKey, facts: DeviceFacts, now_ns: int) -> Greeting:
-    """Write what the device says of itself, and return what is stored of its epoch."""
+    """Write what the device says of itself, take its stream over from older sessions, and return what is stored."""
     owner = {"enterprise": key.enterprise, "site": key.site, "device": key.device}
     seen = {**owner, "software_version": facts.software_version, "last_seen_ns": now_ns}
     upsert(connection, t.device, [seen], update=["software_version", "last_seen_ns"])
     machines = {str(m["machine"]): {**owner, **m} for m in facts.machines}
     changing = ["device", "line", "machine_class", "simulated", "speed_rpm", "channels"]
     upsert(connection, t.machine, list(machines.values()), update=changing)
-    _lock(connection, [key], now_ns)
+    session = max(_lock(connection, [key], now_ns)[key].session + 1, now_ns)
+    connection.execute(update(t.cursor).where(*key.where(t.cursor)).values(session=session))
     behind = [*key.where(t.cursor), t.cursor.c.device_head < facts.head]
     connection.execute(update(t.cursor).where(*behind).values(device_head=facts.head))
     row = connection.execute(select(t.cursor).where(*key.where(t.cursor))).one()
     head = (row.head_sequence, row.head_digest) if row.head_sequence else None
-    return Greeting(Ranges.decode(row.ranges), alerts_taken(connection, key), head)
+    greeting = Greeting(Ranges.decode(row.ranges), alerts_taken(connection, key), head, session)
+    if facts.kept is not None:
+        _note_lost(connection, key, greeting, facts.head, facts.kept)
+    return greeting
+
+
+LOST = "neither kept by the device nor stored here: this catalogue is older than what it once said was stored"
+
+
+def _note_lost(connection: Connection, key: CursorKey, known: Greeting, head: int, kept: Ranges) -> None:
+    """Write down what the device forgot and the cloud has not: it was stored once, in a catalogue that was lost."""
+    c = t.gap.c
+    told = connection.execute(select(c.first, c.last).where(*key.where(t.gap))).all()
+    there = known.stored.copy()
+    for ranges in (known.alerts, kept, ((row.first, row.last) for row in told)):
+        there.update(ranges)
+    lost = there.missing(1, head) if head else Ranges()
+    upsert(connection, t.gap, [{**key.columns(), "first": a, "last": b, "reason": LOST} for a, b in lost])
+
+
+FLAPPING_NS = 60 * 1_000_000_000
+FLAPPING = 3  # open streams of one epoch ended by a newer one, within that time: a broken link alone is not so busy
+
+
+def note_fenced(connection: Connection, key: CursorKey, now_ns: int) -> bool:
+    """Count an open stream that a newer one ended; True when so many tell that two holders share one identity."""
+    row = connection.execute(select(t.cursor).where(*key.where(t.cursor)).with_for_update()).one()
+    fresh = now_ns - row.fenced_since_ns < FLAPPING_NS
+    counted = {"fenced": row.fenced + 1} if fresh else {"fenced": 1, "fenced_since_ns": now_ns}
+    connection.execute(update(t.cursor).where(*key.where(t.cursor)).values(counted))
+    if counted["fenced"] < FLAPPING:
+        return False
+    d = t.device.c
+    mine = [d.enterprise == key.enterprise, d.site == key.site, d.device == key.device]
+    connection.execute(update(t.device).where(*mine).values(cloned_ns=now_ns))
+    return True
+
+
+def sessions_since(connection: Connection, enterprise: str, since_ns: int) -> dict[tuple[str, str, int], int]:
+    """Return the newest session of each stream (site, device, epoch) that was greeted since then."""
+    c = t.cursor.c
+    query = select(c.site, c.device, c.epoch, c.session).where(c.enterprise == enterprise, c.session >= since_ns)
+    return {(r.site, r.device, r.epoch): r.session for r in connection.execute(query)}
 
 
 def alerts_taken(connection: Connection, key: CursorKey) -> Ranges:

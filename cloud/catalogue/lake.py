@@ -25,6 +25,7 @@ class Segment:
     first_time_ns: int
     last_time_ns: int
     machines: tuple[str, ...]
+    last_received_ns: int | None = None  # of its rows; None in segments of the first version
     added: int = 0  # commit; 0 before it is one
 
 
@@ -54,6 +55,7 @@ def add_segments(connection: Connection, enterprise: str, commit: int, segments:
             "last_time_ns": s.last_time_ns,
             "machines": json.dumps(s.machines),
             "added": commit,
+            "last_received_ns": s.last_received_ns,
         }
         for s in segments
     ]
@@ -95,4 +97,5 @@ def read_segment(row: Row[tuple[object, ...]]) -> Segment:
         last_time_ns=row.last_time_ns,
         machines=tuple(json.loads(row.machines)),
         added=row.added,
+        last_received_ns=row.last_received_ns,
     )

@@ -35,6 +35,7 @@ device = Table(
     Column("bundle_reason", Text, nullable=False, default=""),
     Column("bundle_changed_ns", BigInteger),
     Column("last_seen_ns", BigInteger),
+    Column("cloned_ns", BigInteger),  # when two holders of its identity were last seen to fight for its stream
 )
 
 machine = Table(
@@ -65,6 +66,11 @@ cursor = Table(
     Column("head_digest", LargeBinary, nullable=False),
     Column("device_head", BigInteger, nullable=False, default=0),  # the last sequence the device says it used
     Column("first_seen_ns", BigInteger, nullable=False),
+    Column("session", BigInteger, nullable=False, default=0, server_default="0"),  # the newest Hello's: it alone stores
+    Column("fenced", Integer, nullable=False, default=0, server_default="0"),  # open streams that a newer one ended ...
+    Column("fenced_since_ns", BigInteger, nullable=False, default=0, server_default="0"),  # ... since then
+    Column("expired", LargeBinary),  # ranges that retention removed
+    Index("cursor_session", "enterprise", "session"),
 )
 
 gap = Table(
@@ -93,7 +99,7 @@ lake_commit = Table(
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=True),
     Column("time_ns", BigInteger, nullable=False),
-    Column("reason", String(32), nullable=False),  # ingest | compact | gc
+    Column("reason", String(32), nullable=False),  # ingest | compact | gc | retain
     Column("oldest", _Id),  # gc: the oldest commit whose objects are all still there
 )
 
@@ -112,7 +118,8 @@ segment = Table(
     Column("last_time_ns", BigInteger, nullable=False),
     Column("machines", Text, nullable=False),  # JSON list
     Column("added", _Id, ForeignKey("lake_commit.id"), nullable=False),
-    Column("removed", _Id, ForeignKey("lake_commit.id")),  # replaced by compaction; readable `as of` before
+    Column("removed", _Id, ForeignKey("lake_commit.id")),  # by compaction or retention; readable `as of` before
+    Column("last_received_ns", BigInteger),  # of its rows; absent in segments of the first version
     Index("segment_live", "enterprise", "site", "kind", "removed"),
 )
 

@@ -11,6 +11,7 @@ import structlog
 
 from cloud.alerts.types import Change, Evidence, IncomingAlert
 from cloud.gateway import rules
+from cloud.gateway.metrics import Metrics
 from cloud.gateway.statuses import Refused, abort
 from models.errors import ForewarnError, WrongUse
 from protos.forewarn.alert.v1 import alert_pb2 as pb
@@ -40,10 +41,11 @@ Context = grpc.aio.ServicerContext[pb.RaiseRequest, pb.RaiseResponse]
 class Alerts(alert_pb2_grpc.AlertServiceServicer):
     """The alert service."""
 
-    def __init__(self, enterprise: str, take: Take, in_thread: InThread[int]) -> None:
+    def __init__(self, enterprise: str, take: Take, in_thread: InThread[int], metrics: Metrics) -> None:
         self._enterprise = enterprise
         self._take = take
         self._in_thread = in_thread
+        self._metrics = metrics
 
     async def Raise(self, request: pb.RaiseRequest, context: Context) -> pb.RaiseResponse:
         """Take one change of one alarm; taking it again answers the same number."""
@@ -60,6 +62,7 @@ class Alerts(alert_pb2_grpc.AlertServiceServicer):
         except ForewarnError as e:
             log.warning("alert refused", peer=context.peer(), device=request.device[:64], reason=str(e))
             await abort(context, e)
+        self._metrics.alerts.inc()
         log.info("alert taken", alert=number, machine=alert.machine, change=str(alert.change), severity=alert.severity)
         return pb.RaiseResponse(alert_id=number)
 

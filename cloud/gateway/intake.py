@@ -3,14 +3,20 @@
 All sessions of one device and epoch share one `Intake`: a device that reconnects while its records wait for their
 segment neither doubles them nor forgets them. Only the catalogue is the truth: what this file thinks saves work, and
 the commit checks it once more.
+
+Of two sessions of one device and epoch, the newest Hello holds the stream. A session that ended by itself leaves what
+it sent to its successor; one that a newer Hello ended (a cloned device, a half-open connection) takes it along: what
+was not committed is dropped, and its sender, who never heard `stored`, still has it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
+from cloud.gateway.budget import Budget
 from cloud.gateway.records import Rejected, Stream
+from cloud.gateway.statuses import Replaced
 from cloud.ranges import Ranges
 
 _REFUSALS = 1000  # told to a device in one acknowledgement; the others are in quarantine all the same
@@ -24,6 +30,7 @@ class Outgoing:
         self._stored = Ranges()
         self._rejected: list[Rejected] = []
         self.ready = asyncio.Event()
+        self.fenced = asyncio.Event()  # a newer session holds the stream
 
     def add(
         self,
@@ -51,14 +58,27 @@ class Outgoing:
 class Intake:
     """One stream: what is stored, and what is in memory on its way there."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, session: int = 0, device_bytes: int = 1 << 62) -> None:
         self.stream = stream
+        self.session = session  # the newest Hello's number
         self.stored = Ranges()
         self.pending = Ranges()
         self.sessions: set[Outgoing] = set()
+        self.budget = Budget(device_bytes)
+        self.fenced = False
+        self._digests: dict[tuple[int, int], bytes] = {}  # of the pending batches
 
-    def take(self, first: int, last: int) -> tuple[Ranges, Ranges]:
-        """Claim the sequences that are new; return them, and those that are stored already."""
+    def take(self, first: int, last: int, digest: bytes = b"") -> tuple[Ranges, Ranges]:
+        """Claim the sequences that are new; return them, and those that are stored already.
+
+        `Replaced` when the same sequences are pending with other content: two holders of one identity.
+        """
+        if self._digests.setdefault((first, last), digest) != digest:
+            raise Replaced(
+                f"records {first} to {last} are on their way with other content",
+                where=f"{self.stream.site}/{self.stream.device}",
+                mend="is this device a copy of another one? Give each a name and a store of its own",
+            )
         known = Ranges(self.stored.overlap(first, last))
         new = known.missing(first, last)
         for lo, hi in self.pending.overlap(first, last):
@@ -70,22 +90,54 @@ class Intake:
         """Note that `stored` is in the catalogue and tell every session."""
         for first, last in stored:
             self.pending.remove(first, last)
+        self._digests = {k: d for k, d in self._digests.items() if self.pending.overlap(*k)} if self.pending else {}
         self.stored.update(stored)
         for session in self.sessions:
             session.add(stored=stored, rejected=rejected)
+
+    def fence(self) -> None:
+        """End all sessions: what is pending will not be stored."""
+        self.fenced = True
+        for session in self.sessions:
+            session.fenced.set()
 
 
 class Intakes:
     """The intakes of this gateway. One that nobody uses and that holds nothing is forgotten."""
 
-    def __init__(self) -> None:
+    def __init__(self, device_bytes: int = 1 << 62, dropped: Callable[[Intake], None] = lambda intake: None) -> None:
         self._by_stream: dict[Stream, Intake] = {}
+        self._device_bytes = device_bytes
+        self.dropped = dropped  # told of an intake whose pending records are not to be stored
 
-    def attach(self, stream: Stream, outgoing: Outgoing) -> Intake:
-        """Return the stream's intake with a session attached; `stored` is then set from the catalogue."""
-        intake = self._by_stream.setdefault(stream, Intake(stream))
+    def attach(self, stream: Stream, outgoing: Outgoing, session: int) -> Intake:
+        """Return the stream's intake with a session attached; `stored` is then set from the catalogue.
+
+        A session that is still open is fenced; `Replaced` when this one is itself the older.
+        """
+        intake = self._by_stream.get(stream)
+        if intake is not None and intake.session > session:
+            raise Replaced("a newer session of this device holds the stream", where=f"{stream.site}/{stream.device}")
+        if intake is not None and intake.sessions:
+            self.fence(intake)
+        if intake is None or intake.fenced:
+            intake = self._by_stream[stream] = Intake(stream, session, self._device_bytes)
+        intake.session = session
         intake.sessions.add(outgoing)
         return intake
+
+    def fence(self, intake: Intake) -> None:
+        """A newer session, here or elsewhere, holds the stream: end this one and drop what waits."""
+        if not intake.fenced:
+            intake.fence()
+            self.dropped(intake)
+        if self._by_stream.get(intake.stream) is intake:
+            del self._by_stream[intake.stream]
+
+    def fence_older(self, newest: Mapping[Stream, int]) -> None:
+        """Fence every intake whose stream has a newer session at another gateway."""
+        for intake in [i for i in self._by_stream.values() if newest.get(i.stream, 0) > i.session and i.sessions]:
+            self.fence(intake)
 
     def detach(self, intake: Intake, outgoing: Outgoing) -> None:
         """The session ended; what it sent stays on its way."""
@@ -95,13 +147,13 @@ class Intakes:
     def commit(self, stream: Stream, stored: Ranges, rejected: Iterable[Rejected]) -> None:
         """Note what was committed."""
         intake = self._by_stream.get(stream)
-        if intake is not None:
+        if intake is not None:  # also one that succeeded the sender: what is stored is stored
             intake.commit(stored, rejected)
             self._forget(intake)
 
     def _forget(self, intake: Intake) -> None:
-        if not intake.sessions and not intake.pending:
-            self._by_stream.pop(intake.stream, None)
+        if not intake.sessions and not intake.pending and self._by_stream.get(intake.stream) is intake:
+            del self._by_stream[intake.stream]
 
     def __len__(self) -> int:
         return len(self._by_stream)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from cloud.gateway.intake import Intake
 
 
 class Kind(enum.IntEnum):
@@ -143,6 +147,7 @@ class Load:
     rejected: list[Rejected] = field(default_factory=list)
     heads: dict[Stream, Mark] = field(default_factory=dict)  # the highest batch end of each stream
     bytes: int = 0
+    taken: dict[Intake, int] = field(default_factory=dict)  # bytes of each device's own budget
 
     def mark(self, stream: Stream, head: Mark) -> None:
         """Remember `head` if it is the stream's highest."""

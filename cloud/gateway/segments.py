@@ -52,6 +52,7 @@ class Encoded:
     rows: int
     first_time_ns: int
     last_time_ns: int
+    last_received_ns: int
     machines: tuple[str, ...]
 
 
@@ -92,6 +93,7 @@ def encode(key: Group, pieces: Sequence[Piece]) -> Encoded:
         rows=table.num_rows,
         first_time_ns=int(times.min()),
         last_time_ns=int(times.max()),
+        last_received_ns=max(p.block.received_ns for p in pieces),
         machines=tuple(machines),
     )
 

@@ -17,19 +17,20 @@ import grpc.aio
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from cloud.catalogue.access import writing
-from cloud.catalogue.ingest import CursorKey, DeviceFacts, greet
+from cloud.catalogue.access import reading, writing
+from cloud.catalogue.ingest import CursorKey, DeviceFacts, greet, note_fenced, sessions_since
 from cloud.config import CloudConfig
 from cloud.gateway.alerts import Alerts, Take
 from cloud.gateway.budget import Budget
 from cloud.gateway.intake import Intakes
-from cloud.gateway.records import Mark
+from cloud.gateway.metrics import Metrics
+from cloud.gateway.records import Mark, Stream
 from cloud.gateway.rollout import Board, Rollout
 from cloud.gateway.session import Greeted, Limits, Telemetry
 from cloud.gateway.wire import Hello
 from cloud.gateway.writer import Closing, Writer
 from cloud.lake.compaction import Compactor
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, Unavailable
 from protos.forewarn.alert.v1 import alert_pb2_grpc
 from protos.forewarn.rollout.v1 import rollout_pb2_grpc
 from protos.forewarn.telemetry.v1 import telemetry_pb2_grpc
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 LARGEST_MESSAGE = 4 * 1024 * 1024
 _THREADS = 8  # for short calls to catalogue and store
+FENCE_SECONDS = 1.0  # how often a gateway looks for newer sessions of its devices at other gateways
+_SKEW_NS = 60 * 1_000_000_000  # between the clocks of two gateways
 
 _OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),
@@ -69,10 +72,12 @@ class Gateway:
         self._config = config
         self._engine = engine
         self._now_ns = now_ns
+        self.metrics = Metrics()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="gateway")
         enterprise = config.enterprise
         self.budget = Budget(config.pending_bytes)
-        intakes = Intakes()
+        self.metrics.watch(self.budget, config.pending_bytes)
+        self._intakes = intakes = Intakes(config.device_bytes)
         closing = Closing(seconds=config.segment_seconds, bytes=config.segment_bytes)
         self._writer = Writer(
             enterprise=enterprise,
@@ -81,14 +86,18 @@ class Gateway:
             intakes=intakes,
             budget=self.budget,
             closing=closing,
+            metrics=self.metrics,
             now_ns=now_ns,
         )
+        intakes.dropped = self._writer.drop
         self._telemetry = Telemetry(
             enterprise=enterprise,
             greet=self._greet,
+            note_fenced=self._note_fenced,
             intakes=intakes,
             writer=self._writer,
             budget=self.budget,
+            metrics=self.metrics,
             limits=Limits(credit_bytes=config.credit_bytes, largest_message_bytes=LARGEST_MESSAGE),
             now_ns=now_ns,
         )
@@ -101,7 +110,7 @@ class Gateway:
             in_thread=self._in_thread,
             now_ns=now_ns,
         )
-        self._alerts = Alerts(enterprise, take_alert, self._in_thread)
+        self._alerts = Alerts(enterprise, take_alert, self._in_thread, self.metrics)
         self._compactor = Compactor(enterprise, engine, store, now_ns=now_ns)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # set at run time
         self._server = grpc.aio.server(options=_OPTIONS)
@@ -120,6 +129,7 @@ class Gateway:
             raise ConfigurationError(f"cannot listen on {address}", mend="is another gateway running there?") from e
         await self._server.start()
         self._tasks = [asyncio.create_task(self._writer.run()), asyncio.create_task(self._board.run())]
+        self._tasks.append(asyncio.create_task(self._watch_sessions()))
         if self._config.compact_seconds > 0:
             self._tasks.append(asyncio.create_task(self._compactor.run(self._config.compact_seconds, self._in_thread)))
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
@@ -177,12 +187,57 @@ class Gateway:
             }
             for m in hello.machines
         ]
-        facts = DeviceFacts(head=hello.head, software_version=hello.software_version, machines=machines)
+        facts = DeviceFacts(
+            head=hello.head, software_version=hello.software_version, machines=machines, kept=hello.kept
+        )
 
         def write() -> Greeted:
             with writing(self._engine) as connection:
                 known = greet(connection, key, facts, self._now_ns())
-            return Greeted(known.stored, known.alerts, Mark(*known.head) if known.head else None)
+            return Greeted(known.stored, known.alerts, Mark(*known.head) if known.head else None, known.session)
 
         greeted: Greeted = await self._in_thread(write)
         return greeted
+
+    async def _note_fenced(self, hello: Hello) -> None:
+        """Count a stream that a newer one ended, and say so where two devices share one identity."""
+        stream = hello.stream
+        key = CursorKey(self._config.enterprise, stream.site, stream.device, stream.epoch)
+
+        def write() -> bool:
+            with writing(self._engine) as connection:
+                return note_fenced(connection, key, self._now_ns())
+
+        try:
+            cloned = await self._in_thread(write)
+        except Unavailable as e:
+            log.warning("fenced session not counted", device=stream.device, reason=str(e))
+            return
+        self.metrics.fenced.inc()
+        log.warning("session fenced", site=stream.site, device=stream.device, epoch=stream.epoch)
+        if cloned:
+            self.metrics.cloned.inc()
+            log.error(
+                "cloned device",
+                site=stream.site,
+                device=stream.device,
+                epoch=stream.epoch,
+                mend="two devices use one identity in turn: give each a name and a store of its own",
+            )
+
+    async def _watch_sessions(self) -> None:
+        """End the streams whose device has said Hello to another gateway since."""
+        while True:
+            await asyncio.sleep(FENCE_SECONDS)
+            if not len(self._intakes):
+                continue
+            try:
+                newest = await self._in_thread(self._sessions)
+            except Unavailable as e:
+                log.warning("sessions not compared", reason=str(e))
+                continue
+            self._intakes.fence_older({Stream(*key): session for key, session in newest.items()})
+
+    def _sessions(self) -> dict[tuple[str, str, int], int]:
+        with reading(self._engine) as connection:
+            return sessions_since(connection, self._config.enterprise, self._now_ns() - _SKEW_NS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,9 @@ import structlog
 from cloud.gateway import loads, rules, wire
 from cloud.gateway.budget import Budget
 from cloud.gateway.intake import Intake, Intakes, Outgoing
-from cloud.gateway.records import Code, Mark, Piece, Rejected, Schema
-from cloud.gateway.statuses import Overloaded, abort
+from cloud.gateway.metrics import Metrics
+from cloud.gateway.records import Code, Kind, Mark, Piece, Rejected, Schema
+from cloud.gateway.statuses import Overloaded, Replaced, abort
 from cloud.gateway.writer import Writer
 from cloud.ranges import Ranges
 from models.errors import ForewarnError, Unavailable, WrongUse
@@ -32,6 +33,7 @@ HELLO_SECONDS = 10.0
 COALESCE_SECONDS = 0.01  # acknowledgements that come within it travel together
 FINISH_SECONDS = 60.0  # how long a device that has said everything may wait for its last `stored`
 LAST_ACK_SECONDS = 5.0
+_KINDS: frozenset[int] = frozenset(Kind)
 _SCHEMAS = 256  # in one stream
 _OVERHEAD = 512  # bytes that a batch costs in memory beside its columns
 
@@ -45,9 +47,11 @@ class Greeted:
     stored: Ranges  # by the stream
     alerts: Ranges  # taken by the alert call
     head: Mark | None
+    session: int  # this Hello's number
 
 
 Greeter = Callable[[wire.Hello], Awaitable[Greeted]]  # may raise `Unavailable`
+NoteFenced = Callable[[wire.Hello], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,18 +71,22 @@ class Telemetry(telemetry_pb2_grpc.TelemetryServiceServicer):
         *,
         enterprise: str,
         greet: Greeter,
+        note_fenced: NoteFenced,
         intakes: Intakes,
         writer: Writer,
         budget: Budget,
         limits: Limits,
+        metrics: Metrics,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._enterprise = enterprise
         self._greet = greet
+        self._note_fenced = note_fenced
         self._intakes = intakes
         self.writer = writer
         self.budget = budget
         self.limits = limits
+        self.metrics = metrics
         self.now_ns = now_ns
         self._draining = asyncio.Event()
         self._flushed = asyncio.Event()
@@ -96,10 +104,12 @@ class Telemetry(telemetry_pb2_grpc.TelemetryServiceServicer):
         try:
             async with asyncio.timeout(HELLO_SECONDS):
                 hello = await self._hello(request_iterator)
-                outgoing = Outgoing()
-                intake = self._intakes.attach(hello.stream, outgoing)
+            greeted = await self._greet(hello)
+            outgoing = Outgoing()
+            intake = self._intakes.attach(hello.stream, outgoing, greeted.session)
             try:
-                await self._serve(hello, Session(self, intake, outgoing), request_iterator, context)
+                with self.metrics.sessions.track_inprogress():
+                    await self._serve(hello, greeted, Session(self, intake, outgoing), request_iterator, context)
             finally:
                 self._intakes.detach(intake, outgoing)
         except TimeoutError:
@@ -115,9 +125,13 @@ class Telemetry(telemetry_pb2_grpc.TelemetryServiceServicer):
         return wire.read_hello(first.hello, self._enterprise)
 
     async def _serve(
-        self, hello: wire.Hello, session: Session, requests: AsyncIterator[pb.StreamRequest], context: Context
+        self,
+        hello: wire.Hello,
+        greeted: Greeted,
+        session: Session,
+        requests: AsyncIterator[pb.StreamRequest],
+        context: Context,
     ) -> None:
-        greeted = await self._greet(hello)
         session.intake.stored = greeted.stored.copy()
         everything = greeted.stored.copy()
         everything.update(greeted.alerts)
@@ -133,16 +147,20 @@ class Telemetry(telemetry_pb2_grpc.TelemetryServiceServicer):
         acknowledger = asyncio.create_task(session.acknowledge(context))
         reader = asyncio.create_task(session.read(requests))
         draining = asyncio.create_task(self._draining.wait())
+        fenced = asyncio.create_task(session.replaced())
         try:
-            await asyncio.wait({reader, acknowledger, draining}, return_when=asyncio.FIRST_COMPLETED)
-            if reader.done():
+            await asyncio.wait({reader, acknowledger, draining, fenced}, return_when=asyncio.FIRST_COMPLETED)
+            if reader.done() and not fenced.done():
                 reader.result()
-                await session.finished(FINISH_SECONDS)
+                await _first(session.finished(FINISH_SECONDS), fenced)
+            if fenced.done():
+                await self._note_fenced(hello)
+                fenced.result()
             elif draining.done():
                 await self._flushed.wait()
             await session.close(acknowledger)
         finally:
-            await _end(reader, acknowledger, draining)
+            await _end(reader, acknowledger, draining, fenced)
 
 
 class Session:
@@ -179,21 +197,45 @@ class Session:
         rules.check_range(batch.first_sequence, batch.count)
         service = self._service
         size = batch.ByteSize() + _OVERHEAD
+        kind = Kind(batch.kind).label if batch.kind in _KINDS else "unknown"
+        service.metrics.received.labels(kind).inc(batch.count)
+        service.metrics.received_bytes.inc(size - _OVERHEAD)
         try:
-            await service.budget.take(size, within_s=service.limits.wait_seconds)
+            await self.intake.budget.take(size, within_s=service.limits.wait_seconds)
+            try:
+                await service.budget.take(size, within_s=service.limits.wait_seconds)
+            except BaseException:
+                self.intake.budget.give(size)
+                raise
         except TimeoutError:
             raise Overloaded(
                 "the gateway's memory is full, because its store or catalogue is slow or away",
                 mend="keep the records and try again later",
             ) from None
         last = batch.first_sequence + batch.count - 1
-        new, known = self.intake.take(batch.first_sequence, last)
+        try:
+            if self.intake.fenced:
+                raise _replaced(self.intake)
+            new, known = self.intake.take(batch.first_sequence, last, batch.digest)
+        except Replaced:
+            self._give(size)
+            raise
+        service.metrics.known.inc(batch.count - len(new))
         self._outgoing.add(received=[(batch.first_sequence, last)], stored=known)
         if not new:
-            service.budget.give(size)
+            self._give(size)
             return
         piece, rejected = self._judge(batch, new)
-        service.writer.add(piece, rejected, self.intake.stream, Mark(last, batch.digest), size)
+        service.writer.add(piece, rejected, self.intake, Mark(last, batch.digest), size)
+
+    def _give(self, size: int) -> None:
+        self._service.budget.give(size)
+        self.intake.budget.give(size)
+
+    async def replaced(self) -> None:
+        """Wait until a newer session holds the stream, and raise it."""
+        await self._outgoing.fenced.wait()
+        raise _replaced(self.intake)
 
     def _judge(self, batch: pb.Batch, new: Ranges) -> tuple[Piece | None, list[Rejected]]:
         """Return the new rows that are good, and the new ones that are not."""
@@ -216,6 +258,8 @@ class Session:
             Rejected(stream, sequence, code, reason, wire.single(batch, sequence - batch.first_sequence))
             for sequence, (code, reason) in reasons.items()
         ]
+        for one in rejected:
+            self._service.metrics.rejected.labels(one.code.name.lower()).inc()
         if rejected:
             first = rejected[0]
             log.warning(
@@ -236,6 +280,7 @@ class Session:
             pile = self._outgoing.take()
             if pile[0] or pile[1]:
                 await context.write(wire.ack(*pile))
+                self._service.metrics.sent.inc()
 
     async def finished(self, within_s: float) -> None:
         """Wait until everything that was taken from this device is stored."""
@@ -253,6 +298,25 @@ class Session:
         self._outgoing.ready.set()
         async with asyncio.timeout(LAST_ACK_SECONDS):
             await acknowledger
+
+
+def _replaced(intake: Intake) -> Replaced:
+    return Replaced(
+        "a newer session of this device and epoch holds the stream",
+        where=f"{intake.stream.site}/{intake.stream.device}",
+        mend="what was not said to be stored was not stored; connect again only if this is the one device of its name",
+    )
+
+
+async def _first(work: Coroutine[Any, Any, None], other: asyncio.Task[None]) -> None:
+    """Do the work until its end or that of `other`, whose result is not taken here."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait({task, other}, return_when=asyncio.FIRST_COMPLETED)
+        if not other.done():
+            task.result()
+    finally:
+        await _end(task)
 
 
 async def _end(*tasks: asyncio.Task[Any]) -> None:

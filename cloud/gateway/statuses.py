@@ -14,6 +14,10 @@ class Refused(WrongUse):
     """The caller may not do this here."""
 
 
+class Replaced(ForewarnError):
+    """A newer session of the same device and epoch holds the stream: this one is ended, and nothing of it is stored."""
+
+
 class VersionMismatch(WrongUse):
     """The two sides speak no common version of the protocol."""
 
@@ -24,6 +28,7 @@ class Overloaded(Unavailable):
 
 _STATUS: dict[type[ForewarnError], grpc.StatusCode] = {
     Refused: grpc.StatusCode.PERMISSION_DENIED,
+    Replaced: grpc.StatusCode.ABORTED,
     VersionMismatch: grpc.StatusCode.FAILED_PRECONDITION,
     WrongUse: grpc.StatusCode.INVALID_ARGUMENT,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,

@@ -49,6 +49,7 @@ class Hello:
 
     stream: Stream
     head: int
+    kept: Ranges  # what the device still holds
     software_version: str
     machines: tuple[MachineInfo, ...]
 
@@ -68,7 +69,8 @@ def read_hello(message: pb.Hello, enterprise: str) -> Hello:
         raise WrongUse(f"epoch {message.epoch} with head {message.head}", mend="both are below 2**62")
     stream = Stream(rules.check_id("site", message.site), rules.check_id("device", message.device), int(message.epoch))
     machines = tuple(_machine(m) for m in message.machines)
-    return Hello(stream, int(message.head), message.software_version[:64], machines)
+    kept = Ranges((r.first, r.last) for r in message.kept if 1 <= r.first <= r.last <= rules.LARGEST_SEQUENCE)
+    return Hello(stream, int(message.head), kept, message.software_version[:64], machines)
 
 
 def _machine(message: pb.Machine) -> MachineInfo:

@@ -22,12 +22,13 @@ import stamina
 import structlog
 
 from cloud.catalogue.access import writing
-from cloud.catalogue.ingest import Advance, AlreadyStored, CursorKey, Ingest, Missing, Quarantined, commit
+from cloud.catalogue.ingest import Advance, AlreadyStored, CursorKey, Fenced, Ingest, Missing, Quarantined, commit
 from cloud.catalogue.lake import Segment
 from cloud.gateway import loads
 from cloud.gateway.budget import Budget
-from cloud.gateway.intake import Intakes
+from cloud.gateway.intake import Intake, Intakes
 from cloud.gateway.latest import Latest
+from cloud.gateway.metrics import Metrics
 from cloud.gateway.records import Load, Mark, Piece, Rejected, Stream
 from cloud.gateway.segments import encode, group
 from cloud.lake.objects import new_key, sha256
@@ -64,6 +65,7 @@ class Writer:
         intakes: Intakes,
         budget: Budget,
         closing: Closing,
+        metrics: Metrics,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._enterprise = enterprise
@@ -72,6 +74,7 @@ class Writer:
         self._intakes = intakes
         self._budget = budget
         self._closing = closing
+        self._metrics = metrics
         self._now_ns = now_ns
         self._load = Load()
         self._opened_s = 0.0  # when the load's first record came
@@ -83,16 +86,29 @@ class Writer:
         self._latest = Latest(enterprise)
         self._latest_s = 0.0
 
-    def add(self, piece: Piece | None, rejected: list[Rejected], stream: Stream, head: Mark, size: int) -> None:
-        """Take the new records of one batch; `size` was taken from the budget, and goes back when they are stored."""
+    def add(self, piece: Piece | None, rejected: list[Rejected], intake: Intake, head: Mark, size: int) -> None:
+        """Take the new records of one batch; `size` was taken from both budgets, and goes back when they are stored."""
         if not self._load:
             self._opened_s = time.monotonic()
         if piece is not None:
             self._load.pieces.append(piece)
         self._load.rejected += rejected
-        self._load.mark(stream, head)
+        self._load.mark(intake.stream, head)
         self._load.bytes += size
+        self._load.taken[intake] = self._load.taken.get(intake, 0) + size
         self._idle.clear()
+        self._changed.set()
+
+    def drop(self, intake: Intake) -> None:
+        """Forget what waits of a fenced intake; what is already on its way is stopped by the commit."""
+        size = self._load.taken.pop(intake, 0)
+        stream = intake.stream
+        self._load.pieces = [p for p in self._load.pieces if p.block.stream != stream]
+        self._load.rejected = [r for r in self._load.rejected if r.stream != stream]
+        self._load.heads.pop(stream, None)
+        self._load.bytes -= size
+        self._budget.give(size)
+        intake.budget.give(size)
         self._changed.set()
 
     async def run(self) -> None:
@@ -143,11 +159,20 @@ class Writer:
             wait_jitter=0.5,
         ):
             with trial:
+                if trial.num > 1:
+                    self._metrics.retries.inc()
                 await self._in_thread(attempt.run)
         for stream, ranges in loads.sequences(load).items():
-            self._intakes.commit(stream, ranges, [r for r in load.rejected if r.stream == stream])
+            if stream not in attempt.fenced:
+                self._intakes.commit(stream, ranges, [r for r in load.rejected if r.stream == stream])
+        for piece in attempt.pieces:
+            self._metrics.stored.labels(piece.block.kind.label).inc(len(piece.rows))
         self._latest.add(attempt.pieces)
         self._budget.give(load.bytes)
+        for intake, size in load.taken.items():
+            intake.budget.give(size)
+            if intake.stream in attempt.fenced:
+                self._intakes.fence(intake)
 
     async def _write_latest(self) -> None:
         latest = self._latest.take()
@@ -180,6 +205,7 @@ class _Attempt:
         self._rejected = load.rejected
         self._segments: list[Segment] | None = None
         self._put_s = 0.0
+        self.fenced: set[Stream] = set()
 
     def run(self) -> None:
         """Put what is not in the store yet, then commit; runs in the writer's thread."""
@@ -187,12 +213,15 @@ class _Attempt:
             if self._segments is None or time.monotonic() - self._put_s > PUT_AGAIN_SECONDS:
                 self._segments = self._put()
             try:
-                with writing(self._writer._engine) as connection:
+                metrics = self._writer._metrics
+                with metrics.timed(metrics.commit_seconds), writing(self._writer._engine) as connection:
                     commit(connection, self._writer._enterprise, self._ingest(), self._writer._now_ns())
                 return
             except AlreadyStored as e:
                 log.info("another gateway was first", records=sum(map(len, e.ranges.values())))
                 self._without(e)
+            except Fenced as e:
+                self._drop({Stream(k.site, k.device, k.epoch) for k in e.keys})
 
     def _put(self) -> list[Segment]:
         writer, now_ns = self._writer, self._writer._now_ns()
@@ -201,7 +230,9 @@ class _Attempt:
         for key, pieces in group(self.pieces).items():
             made = encode(key, pieces)
             path = new_key(writer._enterprise, key.site, key.kind, now_ns)
-            writer._store.put(path, made.data)
+            with writer._metrics.timed(writer._metrics.put_seconds):
+                writer._store.put(path, made.data)
+            writer._metrics.segment_bytes.labels(key.kind).observe(len(made.data))
             segments.append(
                 Segment(
                     site=key.site,
@@ -214,6 +245,7 @@ class _Attempt:
                     first_time_ns=made.first_time_ns,
                     last_time_ns=made.last_time_ns,
                     machines=made.machines,
+                    last_received_ns=made.last_received_ns,
                 )
             )
         return segments
@@ -223,6 +255,17 @@ class _Attempt:
         known = {Stream(k.site, k.device, k.epoch): ranges for k, ranges in stored.ranges.items()}
         self.pieces = loads.without(self.pieces, known)
         self._rejected = [r for r in self._rejected if not known.get(r.stream, Ranges()).contains(r.sequence)]
+        self._discard()
+
+    def _drop(self, streams: set[Stream]) -> None:
+        """Take out what sessions sent that a newer Hello replaced; their devices have it still."""
+        log.info("a newer session holds the stream", devices=sorted({s.device for s in streams}))
+        self.fenced |= streams
+        self.pieces = [p for p in self.pieces if p.block.stream not in streams]
+        self._rejected = [r for r in self._rejected if r.stream not in streams]
+        self._discard()
+
+    def _discard(self) -> None:
         waste, self._segments = self._segments or [], None
         for one in waste:
             try:
@@ -233,14 +276,15 @@ class _Attempt:
     def _ingest(self) -> Ingest:
         assert self._segments is not None
         enterprise = self._writer._enterprise
-        key = {s: CursorKey(enterprise, s.site, s.device, s.epoch) for s in self._load.heads}
+        heads = {s: (m.sequence, m.digest) for s, m in self._load.heads.items() if s not in self.fenced}
+        session = {intake.stream: intake.session for intake in self._load.taken}
+        key = {s: CursorKey(enterprise, s.site, s.device, s.epoch) for s in heads}
         sequences: dict[Stream, Ranges] = defaultdict(Ranges)
         sequences.update(loads.sequences(Load(self.pieces, self._rejected)))
-        heads = {s: (mark.sequence, mark.digest) for s, mark in self._load.heads.items()}
         blocks = [p.block for p in self.pieces]
         return Ingest(
             segments=self._segments,
-            advances={key[s]: Advance(sequences[s], heads[s]) for s in self._load.heads},
+            advances={key[s]: Advance(sequences[s], heads[s], session[s]) for s in heads},
             quarantined=[
                 Quarantined(key[r.stream], r.sequence, r.code.name.lower(), r.reason, r.record) for r in self._rejected
             ],

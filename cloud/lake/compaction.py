@@ -22,7 +22,7 @@ from sqlalchemy import update
 from cloud.catalogue import tables as t
 from cloud.catalogue.access import reading, writing
 from cloud.catalogue.lake import Segment, add_segments, live, new_commit, read_segment
-from cloud.lake.objects import new_key, plain, read_checked, sha256, to_parquet
+from cloud.lake.objects import made_ns, new_key, plain, read_checked, sha256, to_parquet
 from models.errors import ForewarnError
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ class Compactor:
             first_time_ns=min(s.first_time_ns for s in group),
             last_time_ns=max(s.last_time_ns for s in group),
             machines=tuple(sorted({m for s in group for m in s.machines})),
+            last_received_ns=max((s.last_received_ns or made_ns(s.path) or now_ns) for s in group),
         )
         self._store.put(path, data)
         if not self._replace(group, new, now_ns):

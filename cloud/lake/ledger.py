@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, select
 
@@ -25,6 +25,7 @@ class DeviceLedger:
     gaps: tuple[tuple[int, int, str], ...]  # first, last, reason, as the device told
     device_head: int  # the last sequence that the device said it used
     quarantined: int
+    expired: Ranges = field(default_factory=Ranges)  # of `stored`: what retention let go
 
     @property
     def missing(self) -> Ranges:
@@ -61,6 +62,7 @@ def read(connection: Connection, enterprise: str, site: str | None = None) -> li
             gaps=tuple(gaps[key]),
             device_head=row.device_head,
             quarantined=refused.get(key, 0),
+            expired=Ranges.decode(row.expired or b""),
         )
         for row in sorted(cursors, key=lambda r: (r.site, r.device, r.epoch))
         if (site is None or row.site == site) and (key := (row.site, row.device, row.epoch))

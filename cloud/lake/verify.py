@@ -60,7 +60,9 @@ def _compare(one: DeviceLedger, found: list[Sequences], *, whole: bool) -> Itera
     if len(twice):
         yield f"{who}: {len(twice)} records are stored more than once, the first is {twice[0]}"
     there = Ranges(runs(np.unique(sequences)))
-    lost = sum(len(there.missing(first, last)) for first, last in one.stored)
+    known = there.copy()
+    known.update(one.expired)
+    lost = sum(len(known.missing(first, last)) for first, last in one.stored)
     extra = sum(len(one.stored.missing(first, last)) for first, last in there)
     if extra or (lost and whole):
         yield f"{who}: {lost} records of its cursor are nowhere, {extra} are stored beyond its cursor"

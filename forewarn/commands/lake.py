@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,45 @@ def _book(book: Any) -> dict[str, Any]:
         "gaps": [{"first": first, "last": last, "reason": reason} for first, last, reason in book.gaps],
         "quarantined": book.quarantined,
     }
+
+
+@lake.command()
+@DATA
+@JSON
+@click.option("--site", help="Only this site.")
+def gaps(data: Path, as_json: bool, site: str | None) -> None:
+    """Say what is missing of each device and why; exit code 0 also when something is."""
+    from cloud.lake.gaps import read
+    from cloud.wiring import open_cloud
+
+    cloud = open_cloud(data)
+    found = read(cloud.engine, cloud.enterprise, now_ns=time.time_ns(), site=site)
+    if as_json:
+        click.echo(json.dumps([{**asdict(one), "records": one.records} for one in found]))
+        return
+    for one in found:
+        click.echo(
+            f"{one.site}/{one.device} epoch {one.epoch}: {one.first}-{one.last}, {one.records} records "
+            f"{'will not come' if one.final else 'are missing'}: {one.reason}"
+        )
+    click.echo(f"{sum(one.records for one in found)} records missing in {len(found)} gaps" if found else "no gaps")
+
+
+@lake.command()
+@DATA
+@JSON
+@click.option("--days", type=click.FloatRange(min=0, min_open=True), required=True, help="Kept after it was received.")
+def retain(data: Path, as_json: bool, days: float) -> None:
+    """Let segments go whose rows were all received longer ago; `gc` deletes their objects later."""
+    from cloud.lake.retention import retain as let_go
+    from cloud.wiring import open_cloud
+
+    cloud = open_cloud(data)
+    done = let_go(cloud.engine, cloud.store, cloud.enterprise, older_than_ns=int(days * 24 * HOUR_NS))
+    click.echo(json.dumps(asdict(done)) if as_json else f"{done.rows} rows in {done.segments} segments let go")
+    if done.damaged:
+        click.echo(f"{done.damaged} damaged segments stay; `forewarn lake verify` names them", err=True)
+        sys.exit(1)
 
 
 @lake.command()

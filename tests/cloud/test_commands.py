@@ -30,11 +30,14 @@ def last_line(result: Result) -> str:
 
 
 def test_a_served_cloud_says_where_it_is_shows_pages_and_ends_kindly_with_everything_stored(tmp_path: Path):
-    (tmp_path / "cloud.toml").write_text("segment_seconds = 600.0\n")
+    (tmp_path / "cloud.toml").write_text('segment_seconds = 600.0\nmetrics = "127.0.0.1:0"\n')
 
     async def story() -> None:
         with served(tmp_path) as start:
             gateway = await asyncio.to_thread(start, "127.0.0.1:0", "--page", "127.0.0.1:0")
+            metrics = gateway.addresses["metrics"]
+            said = await asyncio.to_thread(lambda: urllib.request.urlopen(metrics, timeout=10).read())
+            assert b"forewarn_sessions 0.0" in said
             page = gateway.addresses["page"]
             assert page.startswith("http://127.0.0.1:")
             status = await asyncio.to_thread(lambda: urllib.request.urlopen(page, timeout=10).status)
@@ -108,4 +111,4 @@ def test_compact_and_gc_do_their_work_and_say_what_they_did(opened: Cloud):
 
 def test_migrate_says_which_schema_the_catalogue_has(tmp_path: Path):
     said = CliRunner().invoke(cloud, ["migrate", "--data", str(tmp_path)], catch_exceptions=False)
-    assert said.output.strip().endswith("has schema 0001")
+    assert said.output.strip().endswith("has schema 0002")

@@ -10,7 +10,10 @@ import msgspec
 import numpy as np
 import pytest
 
+from cloud.config import CloudConfig
+from cloud.wiring import Cloud
 from models.errors import DataInsufficient, ForewarnError, Unavailable
+from tests.cloud.lake.filling import fill
 from tests.training.fleet import SMALL
 from training.cluster import _knock, on_cluster, run_on_cluster
 from training.dataset import Dataset
@@ -101,3 +104,15 @@ def test_an_error_in_a_fit_is_said_and_not_tried_again(ray_cluster: str, parts: 
 def test_a_cluster_that_nobody_serves_is_said_at_once(free_port: int) -> None:
     with pytest.raises(Unavailable, match=r"no Ray cluster answers.*--ray off"):
         _knock(f"127.0.0.1:{free_port}")
+
+
+def test_ray_data_counts_the_rows_of_the_lakes_folder(ray_cluster: str, tmp_path: Path) -> None:
+    import ray.data
+
+    cloud = Cloud(tmp_path, CloudConfig())
+    for n in range(3):
+        fill(cloud, 1 + 10 * n, 10)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    rows = ray.data.read_parquet(str(tmp_path / "store/lake/enterprise=demo/site=hall/kind=features"))
+    assert rows.count() == cloud.lake.rows("features").num_rows == 30
+    cloud.close()

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 import pytest
 
 from cloud.gateway import writer
@@ -124,17 +125,20 @@ def test_two_gateways_that_take_the_same_records_at_once_store_each_once(opened:
         sender.make_many(4, 10)
         async with running(opened, store=first) as one, running(opened, store=second) as two:
             async with sender.connect(one.address) as a, sender.connect(two.address) as b:
-                await a.greet()
-                await b.greet()
                 batches = list(sender.kept.values())
+                await a.greet()
                 await a.send(*batches[:3])
-                await b.send(*batches[1:])
                 await a.until(lambda: sender.received.contains(1, 30))
+                await b.greet()
+                await b.send(*batches[1:])
                 await b.until(lambda: sender.received.contains(1, 40))
                 first.go.set()
                 second.go.set()
-                await asyncio.gather(a.finish(), b.finish())
-            assert sender.done
+                await b.finish()
+                with pytest.raises(grpc.aio.AioRpcError, match="newer session"):  # the newest Hello won
+                    await a.finish()
+            assert list(sender.stored) == [(11, 40)]
+            await sender.deliver(two.address)
         assert_exactly(opened, "edge-1", 7, range(1, 41))
         live = {s.path for s in opened.lake.segments()}
         assert set(opened.store.list("lake/")) == live

@@ -10,9 +10,9 @@ import grpc
 import pytest
 
 from cloud.gateway.budget import Budget
-from cloud.gateway.intake import Intakes, Outgoing
+from cloud.gateway.intake import Intake, Intakes, Outgoing
 from cloud.gateway.records import Stream
-from cloud.gateway.statuses import Overloaded, Refused, VersionMismatch, status_of
+from cloud.gateway.statuses import Overloaded, Refused, Replaced, VersionMismatch, status_of
 from cloud.ranges import Ranges
 from models.errors import BundleRejected, ConfigurationError, Unavailable, WrongUse
 from tests.cloud.running import play
@@ -70,9 +70,9 @@ def test_what_is_larger_than_the_whole_budget_is_let_in_alone():
 
 
 @contextmanager
-def attached(intakes: Intakes) -> Iterator[tuple[Outgoing, object]]:
+def attached(intakes: Intakes, session: int = 1) -> Iterator[tuple[Outgoing, Intake]]:
     outgoing = Outgoing()
-    intake = intakes.attach(STREAM, outgoing)
+    intake = intakes.attach(STREAM, outgoing, session)
     yield outgoing, intake
     intakes.detach(intake, outgoing)
 
@@ -82,11 +82,36 @@ def test_a_sequence_is_new_once_until_it_is_stored_and_known_afterwards():
     with attached(intakes) as (first, intake):
         assert [list(r) for r in intake.take(1, 10)] == [[(1, 10)], []]
         assert [list(r) for r in intake.take(5, 15)] == [[(11, 15)], []]
-        with attached(intakes) as (second, same):
-            assert same is intake
-            intakes.commit(STREAM, Ranges([(1, 12)]), [])
-            assert [list(r) for r in intake.take(1, 20)] == [[(16, 20)], [(1, 12)]]
-            assert list(first.take()[1]) == list(second.take()[1]) == [(1, 12)]
+        assert list(first.take()[1]) == []
+    with attached(intakes, 2) as (second, same):
+        assert (same is intake, same.session) == (True, 2)
+        intakes.commit(STREAM, Ranges([(1, 12)]), [])
+        assert [list(r) for r in intake.take(1, 20)] == [[(16, 20)], [(1, 12)]]
+        assert list(second.take()[1]) == [(1, 12)]
+
+
+def test_a_newer_session_fences_one_that_is_open_and_starts_without_what_it_sent():
+    dropped: list[Intake] = []
+    intakes = Intakes(dropped=dropped.append)
+    with attached(intakes, 5) as (older, intake):
+        intake.take(1, 10, b"digest")
+        with attached(intakes, 6) as (newer, other):
+            assert (older.fenced.is_set(), newer.fenced.is_set(), dropped) == (True, False, [intake])
+            assert [list(r) for r in other.take(1, 10)] == [[(1, 10)], []]
+            with pytest.raises(Replaced, match="newer session"), attached(intakes, 5):
+                pass
+        assert list(intake.pending) == [(1, 10)]
+
+
+def test_the_same_number_with_other_content_is_refused_while_the_first_is_on_its_way():
+    intakes = Intakes()
+    with attached(intakes) as (_, intake):
+        intake.take(1, 10, b"one")
+        assert not intake.take(1, 10, b"one")[0]
+        with pytest.raises(Replaced, match="other content"):
+            intake.take(1, 10, b"two")
+        intakes.commit(STREAM, Ranges([(1, 10)]), [])
+        assert list(intake.take(1, 10, b"two")[1]) == [(1, 10)]
 
 
 def test_a_stream_is_remembered_while_something_of_it_is_on_its_way_and_then_forgotten():
@@ -105,6 +130,7 @@ def test_a_stream_is_remembered_while_something_of_it_is_on_its_way_and_then_for
         (VersionMismatch("x"), grpc.StatusCode.FAILED_PRECONDITION),
         (WrongUse("x"), grpc.StatusCode.INVALID_ARGUMENT),
         (ConfigurationError("x"), grpc.StatusCode.INVALID_ARGUMENT),
+        (Replaced("x"), grpc.StatusCode.ABORTED),
         (Overloaded("x"), grpc.StatusCode.RESOURCE_EXHAUSTED),
         (Unavailable("x"), grpc.StatusCode.UNAVAILABLE),
         (BundleRejected("x"), grpc.StatusCode.INTERNAL),

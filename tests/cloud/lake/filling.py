@@ -69,6 +69,7 @@ def fill(
         first_time_ns=made.first_time_ns,
         last_time_ns=made.last_time_ns,
         machines=made.machines,
+        last_received_ns=made.last_received_ns,
     )
     advance = Advance(Ranges([(first, first + count - 1)]), (first + count - 1, b"d"))
     with writing(cloud.engine) as connection:
