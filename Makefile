@@ -56,7 +56,7 @@ images: install
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 
-bench: install ## runs the benchmarks (ONLY=edge or ONLY=ingest for a part)
+bench: install ## runs the benchmarks (ONLY=edge, ingest or diagnosis for a part)
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 lock: install ## pins every extra in constraints/ anew (ARGS=--upgrade: to the newest versions)

@@ -15,7 +15,11 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 # A part is a module with measure() -> figures, and rows(figures) -> (name, value) lines of the table.
-PARTS = {name: f"benchmarks.{name}" for name in ("edge", "ingest") if importlib.util.find_spec(f"benchmarks.{name}")}
+PARTS = {
+    name: f"benchmarks.{name}"
+    for name in ("edge", "ingest", "diagnosis")
+    if importlib.util.find_spec(f"benchmarks.{name}")
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -98,5 +98,24 @@ HEALTH = (
         "deviation@1", "1", _D, "how far the machine is from its own healthy baseline, robust z", "ISO 13379-1"
     ),
 )
+# Figures of an alarm's evidence only: made when a bearing is diagnosed, not every window.
+_SMITH = "W. A. Smith & R. B. Randall, MSSP 64-65 (2015), method 2"
+DIAGNOSIS = tuple(
+    spec
+    for line, sought in (("bpfo", "BPFO"), ("bpfi", "BPFI"), ("bsf", "2 x BSF"))
+    for spec in (
+        FeatureSpec(
+            f"prominence_{line}@1",
+            "1",
+            _D,
+            f"mean ln(power over floor) at {sought} and harmonics in the squared envelope of the pre-whitened signal, "
+            "less that of other rates",
+            _SMITH,
+        ),
+        FeatureSpec(
+            f"frequency_{line}@1", "Hz", _R, f"where {sought} was found, beside where geometry puts it", _SMITH
+        ),
+    )
+)
 
-CATALOGUE = {spec.id: spec for spec in WAVEFORM + BEARING + VELOCITY + SCALAR + ASSESSMENT + HEALTH}
+CATALOGUE = {spec.id: spec for spec in WAVEFORM + BEARING + VELOCITY + SCALAR + ASSESSMENT + HEALTH + DIAGNOSIS}

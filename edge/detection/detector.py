@@ -4,7 +4,8 @@ Invariants:
 - The machine is judged against its own healthy start whether or not there is a model: a model adds a condition.
 - Both conditions share one alarm, so that one machine in trouble is one alert.
 - A channel whose sensor is faulty has no say about the machine, neither in its baseline nor after.
-- Everything is in `dump`: a restart between two windows changes nothing.
+- Everything but raw samples is in `dump`: a restart between two windows changes no decision. Only a diagnosis of the
+  bearing waits for enough samples again.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import msgspec
 
 from edge.detection import diagnosis
 from edge.detection.baseline import ChannelBaseline
+from edge.detection.bearing_part import TOO_SHORT, Verdict, diagnose
 from edge.detection.config import DetectionConfig
 from edge.detection.latch import Latch
+from edge.detection.recent import Recent
 from edge.detection.trigger import ACT, NORMAL, WARN, Limits, Trigger
 from edge.detection.watch import SensorWatch
 from edge.types import Alarm, AlarmChange, Assessment, ChannelKind, Evidence, FeatureRow, Kind, Machine, Window
@@ -43,6 +46,8 @@ class Detector:
         self._own, self._model = Trigger(), Trigger()
         self._latch = Latch(machine.name)
         self._watch = SensorWatch(machine, c)
+        self._recent = Recent(machine, machine.speed_rpm) if machine.bearing and machine.speed_rpm else None
+        self._named: tuple[str, str] | None = None  # part and fault that physics gave to the alarm that is alive
         self._by_model = False  # whether the model, not the baseline, spoke when the alarm last rose
 
     def check(self, window: Window) -> Window:
@@ -64,6 +69,8 @@ class Detector:
         `assessment` None is a window that the model cannot judge; `thresholds` None is a machine without a model.
         """
         alarms = self._watch.update(window)
+        if self._recent is not None:
+            self._recent.add(window, self._watch.faulty)
         heard = [r for r in rows if r.kind is Kind.FEATURES and r.channel not in self._watch.faulty]
         for row in heard:
             self._channel(row).update(row)
@@ -88,6 +95,8 @@ class Detector:
         An open alarm returns to normal at the next window; whatever comes then is a new alarm.
         """
         self._channels = {}
+        if self._recent is not None:
+            self._recent.clear()
         self._own.reset()
         self._model.reset()
         self._latch.acknowledged = True
@@ -115,7 +124,8 @@ class Detector:
     def _alarm(self, change: AlarmChange, time_ns: int, deviation: float, channel: str) -> Alarm:
         """The alarm as the baseline alone would say it."""
         level = max(self._own.level, self._model.level)
-        part, fault = diagnosis.part_and_fault(self._channels, self.limit)
+        verdict = self._diagnose(change)
+        part, fault = self._part_and_fault(change, verdict)
         return Alarm(
             key=self._latch.key,
             change=change,
@@ -124,7 +134,10 @@ class Detector:
             time_ns=time_ns,
             severity=_ZONE[level],
             confidence=diagnosis.confidence(
-                baseline_level=self._own.level, model_level=self._model.level, named=part != "machine"
+                baseline_level=self._own.level,
+                model_level=self._model.level,
+                named=part != "machine",
+                physics=verdict.confidence if verdict.fault else "",
             ),
             part=part,
             fault=fault,
@@ -132,8 +145,26 @@ class Detector:
             score=deviation,
             threshold=self._limits.of(level),
             no_estimate_reason=NO_MODEL,
-            evidence=diagnosis.evidence(self._channels, self._units, self.limit),
+            evidence=(*verdict.evidence(), *diagnosis.evidence(self._channels, self._units, self.limit)),
         )
+
+    def _diagnose(self, change: AlarmChange) -> Verdict:
+        """What the lines of the last samples say; only when an alarm rises, for it costs some 50 ms a channel."""
+        m = self.machine
+        if self._recent is None or m.bearing is None or not m.speed_rpm or change is AlarmChange.RETURNED_TO_NORMAL:
+            return Verdict(None, reason=TOO_SHORT)
+        return diagnose(self._recent.stretches(), m.bearing, m.speed_rpm)
+
+    def _part_and_fault(self, change: AlarmChange, verdict: Verdict) -> tuple[str, str]:
+        """Physics names the part first; a name stays with its alarm until the alarm is over."""
+        if verdict.fault is not None:
+            self._named = ("bearing", verdict.fault)
+        named = self._named
+        if change is AlarmChange.RETURNED_TO_NORMAL:
+            self._named = None
+        if named is not None:
+            return named
+        return diagnosis.part_and_fault(self._channels, self.limit, looked_at=verdict.reason != TOO_SHORT)
 
     def _with_model(self, alarm: Alarm, assessment: Assessment | None, limits: Limits | None) -> Alarm:
         """The same alarm with what the model adds: the remaining life, and its own figures where it is what spoke."""
@@ -162,6 +193,7 @@ class Detector:
             "model": self._model,
             "latch": self._latch,
             "by_model": self._by_model,
+            "named": self._named,
             "sensors": self._watch.state(),
         }
         return msgspec.json.encode(state)
@@ -177,4 +209,6 @@ class Detector:
         self._own, self._model = Trigger(**state["own"]), Trigger(**state["model"])
         self._latch = Latch(**state["latch"])
         self._by_model = state["by_model"]
+        named = state.get("named")  # absent in the state of versions before the diagnosis by physics
+        self._named = (named[0], named[1]) if named else None
         self._watch.restore(state["sensors"])

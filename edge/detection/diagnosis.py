@@ -12,11 +12,17 @@ _CLEAR_LEAD = 1.5  # the strongest line must be this many times the next one bef
 _MOST_EVIDENCE = 6
 
 
-def part_and_fault(channels: Mapping[str, ChannelBaseline], limit: float) -> tuple[str, str]:
-    """Catalogue keys: a bearing's part when one envelope line leads clearly, else (machine, degradation)."""
+def part_and_fault(
+    channels: Mapping[str, ChannelBaseline], limit: float, *, looked_at: bool = False
+) -> tuple[str, str]:
+    """Catalogue keys: a bearing's part when one envelope line leads clearly, else (machine, degradation).
+
+    `looked_at` means that `edge.detection.bearing_part` had samples enough and named no part: then only the cage, which
+    it does not judge, can be named.
+    """
     found = sorted(((max((c.line(f) for c in channels.values()), default=0.0), f) for f in LINES), reverse=True)
     (strongest, line), (next_strongest, _) = found[:2]
-    if strongest >= limit and strongest >= _CLEAR_LEAD * next_strongest:
+    if strongest >= limit and strongest >= _CLEAR_LEAD * next_strongest and (not looked_at or line == LINES[-1]):
         return "bearing", FAULT_OF_LINE[line]
     return "machine", "degradation"
 
@@ -40,8 +46,11 @@ def evidence(
     )
 
 
-def confidence(*, baseline_level: int, model_level: int, named: bool) -> str:
-    """Return a word: sure when two independent judges agree, quite sure on clear or named damage, unsure otherwise."""
-    if baseline_level and model_level:
+def confidence(*, baseline_level: int, model_level: int, named: bool, physics: str = "") -> str:
+    """Return a word: sure when two independent judges agree, quite sure on clear or named damage, unsure otherwise.
+
+    `physics` is the word of a part named from its lines, "" without one.
+    """
+    if (baseline_level and model_level) or physics == "sure":
         return "sure"
     return "quite_sure" if max(baseline_level, model_level) > 1 or named else "unsure"
