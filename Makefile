@@ -1,7 +1,7 @@
 # Needs python3 (3.11 or later) with venv; all else goes into .venv, from the pins in constraints/.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check format lint types imports wire images bench lock protos baseline clean
+.PHONY: help install demo test check format lint types imports wire images bench soak lock protos baseline clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -58,6 +58,9 @@ images: install
 
 bench: install ## runs the benchmarks (ONLY=edge, ingest or diagnosis for a part)
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+soak: install ## kills processes and cuts links for 100 rounds; nothing may be lost or doubled (ARGS="--rounds 500")
+	$(BIN)/python -m tests.soak $(ARGS)
 
 lock: install ## pins every extra in constraints/ anew (ARGS=--upgrade: to the newest versions)
 	$(BIN)/python constraints/lock.py $(ARGS)

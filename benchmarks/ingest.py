@@ -1,7 +1,9 @@
 """Durable ingest: rows a second from device to `stored`, through a real gateway process, at several batch sizes.
 
 A row is 13 named float32 features. A run ends when everything that was sent is stored: in the object store, and
-committed with its cursor. CPU time is the gateway process's own; the senders share the machine with it.
+committed with its cursor. CPU time is the gateway process's own; the senders share the machine with it. Beside each
+size, in the same run, the same bytes go through an MQTT pipeline that is durable as well (`benchmarks/mqtt.py`), if
+mosquitto is installed.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -141,20 +144,38 @@ def stored_rows(data: Path) -> int:
 
 
 def measure(seconds: float = SECONDS, streams: int = STREAMS) -> dict[str, Any]:
-    """Measure all batch sizes against one gateway."""
+    """Measure all batch sizes against one gateway, each beside the MQTT pipeline."""
+    table = []
     with tempfile.TemporaryDirectory() as folder, gateway(Path(folder)) as (address, process):
-        table = [asyncio.run(_measure(address, process, frames, streams, seconds)) for frames in FRAMES]
+        for frames in FRAMES:
+            table.append(asyncio.run(_measure(address, process, frames, streams, seconds)))
+            table[-1] |= _beside_mqtt(table[-1], streams, seconds)
         stored = stored_rows(Path(folder))
     assert stored == sum(row["rows"] for row in table), "rows were lost or doubled"
     return {"streams": streams, "ingest": table}
+
+
+def _beside_mqtt(ours: dict[str, Any], streams: int, seconds: float) -> dict[str, Any]:
+    """Return the peer's rates at the same size, and ours in terms of them."""
+    if shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin") is None:
+        return {}
+    from benchmarks import mqtt  # noqa: PLC0415 - it builds on this module
+
+    found: dict[str, Any] = {}
+    for name, most in (("mqtt", 1), ("grouped_mqtt", 10_000)):
+        with tempfile.TemporaryDirectory() as folder, mqtt.pipeline(Path(folder), most=most) as (port, file):
+            peer = mqtt.measure(port, file, ours["frames"], streams, seconds)
+        found[f"{name}_rows_per_s"] = peer["rows_per_s"]
+        found[f"ratio_to_{name}"] = round(ours["rows_per_s"] / peer["rows_per_s"], 2)
+    return found
 
 
 def rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the lines of the table."""
     return [
         (
-            f"durable rows/s at {row['frames']} a message (gateway CPU us a row)",
-            f"{row['rows_per_s']} ({row['cpu_us']})",
+            f"durable rows/s at {row['frames']} a message (gateway CPU us; times MQTT, and with group commit)",
+            f"{row['rows_per_s']} ({row['cpu_us']}; {row.get('ratio_to_mqtt')}, {row.get('ratio_to_grouped_mqtt')})",
         )
         for row in figures["ingest"]
     ]

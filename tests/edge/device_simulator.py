@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -97,7 +98,8 @@ class DeviceSimulator:
     def disconnect(self) -> None:
         """Stop the uplink, as a device that loses its network for long."""
         if self._thread is not None:
-            self._loop.call_soon_threadsafe(self._task.cancel)
+            with contextlib.suppress(RuntimeError):  # the uplink crashed, and its loop with it
+                self._loop.call_soon_threadsafe(self._task.cancel)
             self._thread.join(20)
             assert not self._thread.is_alive()
             self._thread = None

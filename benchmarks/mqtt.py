@@ -1,0 +1,161 @@
+"""The peer of our ingest: mosquitto, and a paho consumer that commits to SQLite before it acknowledges.
+
+The same bytes from as many senders, QoS 1. The consumer acknowledges by hand, after a commit with synchronous=FULL:
+either a transaction for each message as it arrives, as such consumers are usually written, or one for all that arrived
+since the last, which is the most that such a pipeline can do. Broker and consumer are processes of their own; the
+senders are one loop in this process, as ours are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import select
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion
+
+from benchmarks.ingest import Messages
+
+IN_FLIGHT = 100  # messages of one sender that the broker has not acknowledged
+UNSTORED_ROWS = 400_000  # of one sender, before it waits
+DEADLINE_S = 60.0
+_CONFIG = """listener {port} 127.0.0.1
+allow_anonymous true
+persistence false
+max_inflight_messages 1000
+max_queued_messages 0
+set_tcp_nodelay true
+"""
+
+
+def _client(name: str, port: int, **options: Any) -> Client:
+    client = Client(CallbackAPIVersion.VERSION2, client_id=name, **options)
+    client.max_inflight_messages_set(IN_FLIGHT + 1)
+    client.connect("127.0.0.1", port, keepalive=600)
+    return client
+
+
+def consume(port: int, file: Path, most: int) -> None:
+    """The consumer's process: commit up to `most` messages at once, then acknowledge them."""
+    arrived: queue.SimpleQueue[MQTTMessage] = queue.SimpleQueue()
+    database = sqlite3.connect(file, isolation_level=None)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=FULL")
+    database.execute("CREATE TABLE message (id INTEGER PRIMARY KEY, topic TEXT, payload BLOB)")
+    client = _client("consumer", port, manual_ack=True, clean_session=False)
+    client.on_message = lambda _client, _data, message: arrived.put(message)
+    client.subscribe("frames/#", qos=1)
+    client.on_subscribe = lambda *_: sys.stdout.write("ready\n") and sys.stdout.flush()
+    client.loop_start()
+    while True:
+        messages = [arrived.get()]
+        with contextlib.suppress(queue.Empty):
+            while len(messages) < most:
+                messages.append(arrived.get_nowait())
+        database.execute("BEGIN")
+        insert = "INSERT INTO message (topic, payload) VALUES (?, ?)"
+        database.executemany(insert, [(m.topic, m.payload) for m in messages])
+        database.execute("COMMIT")
+        for message in messages:
+            client.ack(message.mid, message.qos)
+
+
+@contextlib.contextmanager
+def pipeline(folder: Path, *, most: int) -> Iterator[tuple[int, Path]]:
+    """Run broker and consumer; yield the broker's port and the consumer's database."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (folder / "mosquitto.conf").write_text(_CONFIG.format(port=port))
+    file = folder / "messages.sqlite"
+    environment = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin"}
+    broker = subprocess.Popen(
+        ["mosquitto", "-c", str(folder / "mosquitto.conf")], env=environment, stderr=subprocess.DEVNULL
+    )
+    consumer: subprocess.Popen[bytes] | None = None
+    try:
+        _wait_for(port)
+        command = [sys.executable, "-m", "benchmarks.mqtt", str(port), str(file), str(most)]
+        consumer = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert consumer.stdout is not None
+        assert consumer.stdout.readline() == b"ready\n"
+        yield port, file
+    finally:
+        for process in filter(None, (consumer, broker)):
+            process.kill()
+            process.wait(10)
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def measure(port: int, file: Path, frames: int, streams: int, seconds: float) -> dict[str, Any]:
+    """Send for so long, wait until the consumer has committed everything, and return the rate."""
+    payloads = [Messages(frames).make(1).SerializeToString() for _ in range(streams)]
+    clients = [_client(f"sender-{frames}-{n}", port) for n in range(streams)]
+    on_the_way = [0] * streams
+    for n, client in enumerate(clients):
+
+        def acknowledged(*_: object, n: int = n) -> None:
+            on_the_way[n] -= 1
+
+        client.on_publish = acknowledged
+        while not client.is_connected():
+            client.loop(0.1)
+    database = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+
+    def committed() -> int:
+        return int(database.execute("SELECT coalesce(max(id), 0) FROM message").fetchone()[0])
+
+    before, begin, sent = committed(), time.monotonic(), 0
+    most = UNSTORED_ROWS * streams // frames
+    while time.monotonic() < begin + seconds:
+        room = sent - (committed() - before) < most
+        for n, client in enumerate(clients):
+            while room and on_the_way[n] < IN_FLIGHT:
+                on_the_way[n] += 1
+                client.publish(f"frames/{n}", payloads[n], qos=1)
+                sent += 1
+        _serve(clients)
+    while committed() - before < sent:
+        assert time.monotonic() < begin + seconds + DEADLINE_S, "the MQTT pipeline did not come to its end"
+        _serve(clients)
+    took = time.monotonic() - begin
+    for client in clients:
+        client.disconnect()
+    database.close()
+    return {"frames": frames, "rows": sent * frames, "rows_per_s": round(sent * frames / took)}
+
+
+def _serve(clients: list[Client]) -> None:
+    """Read what the broker says, write what it had no room for."""
+    sockets: dict[Any, Client] = {c.socket(): c for c in clients}
+    readable, writable, _ = select.select(sockets, [s for s, c in sockets.items() if c.want_write()], [], 0.001)
+    for one in readable:
+        sockets[one].loop_read(IN_FLIGHT)
+    for one in writable:
+        sockets[one].loop_write()
+
+
+if __name__ == "__main__":
+    consume(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
