@@ -25,8 +25,12 @@ from edge.features import Extractor
 from edge.keeper import Keeper
 from edge.ledger import Ledger
 from edge.loop import MachineLoop, Order
-from edge.outbox import Outbox, StoreLock
+from edge.meter import Labels, Meter
+from edge.notify import notify, watchdog_s
+from edge.outbox import Outbox, Parcel, Range, StoreLock
+from edge.outbox.outbox import DROPPED, NEVER_KEPT, UNREADABLE
 from edge.sources import Source
+from edge.status import StatusPage
 from edge.threads import in_thread
 from edge.updater import Command, Updater
 from edge.updater.client import RolloutClient
@@ -34,6 +38,7 @@ from edge.uplink import Deadlines, Identity, Link, Uplink
 from edge.uplink.pace import Backoff
 from models.errors import RecordingRejected
 
+_REASONS = {DROPPED: "store full", NEVER_KEPT: "disk failed", UNREADABLE: "unreadable"}  # as labels
 _JOIN_S = 5.0  # for the sampling threads to end after their sensors are closed
 _log = structlog.get_logger()
 
@@ -57,13 +62,41 @@ class Agent:
         self._options = options
         self._stopping = threading.Event()
         self._ledger = Ledger(options.ledger)
-        self._outbox = Outbox(store / "outbox.sqlite", gap=wire.gap_parcel, quota_bytes=config.outbox.quota_bytes)
+        self._meter = Meter()
+        self._outbox = Outbox(store / "outbox.sqlite", gap=self._gap, quota_bytes=config.outbox.quota_bytes)
         self._bundles = Bundles()
+        self._ask_gauges()
         self._link = Link(config.gateways)
         self._uplink = self._make_uplink(sources)
         self._updater = self._make_updater(sources, store / "models") if config.trust else None
         self._loops = [self._make_loop(s) for s in sources]
+        self._status = StatusPage(self._meter, self.wrong)
         self.rejected: list[RecordingRejected] = []  # recordings that turned out bad while they were replayed
+
+    def _gap(self, ranges: Sequence[Range], reason: str) -> Parcel:
+        """A report of what will never come, and a count of it."""
+        lost = sum(last - first + 1 for first, last in ranges)
+        self._meter.add("dropped_records_total", lost, reason=_REASONS.get(reason, "refused"))
+        return wire.gap_parcel(ranges, reason)
+
+    def _ask_gauges(self) -> None:
+        def models() -> dict[Labels, float]:
+            return {(("machine_class", c), ("bundle", b)): 1.0 for c, b in self._bundles.names().items()}
+
+        self._meter.ask("kept_bytes", lambda: {(): float(self._outbox.kept_bytes)})
+        self._meter.ask("model_info", models)
+        self._meter.set("quota_bytes", self._config.outbox.quota_bytes)
+
+    def wrong(self) -> list[str]:
+        """What keeps this device from watching its machines; being without the cloud is nothing wrong."""
+        return [said for loop in self._loops if (said := loop.wrong())]
+
+    async def _watch(self, every_s: float) -> None:
+        """Say to the service manager that this process works, as long as it does."""
+        while True:
+            if not self.wrong():
+                notify("WATCHDOG=1")
+            await asyncio.sleep(every_s)
 
     def _make_uplink(self, sources: Sequence[Source]) -> Uplink:
         c = self._config
@@ -78,7 +111,12 @@ class Agent:
             welcome_s=c.uplink.welcome_seconds, alert_s=c.uplink.alert_seconds, stored_s=c.uplink.stored_seconds
         )
         return Uplink(
-            self._outbox, self._link, identity, deadlines=deadlines, longest_retry_s=c.uplink.longest_retry_seconds
+            self._outbox,
+            self._link,
+            identity,
+            deadlines=deadlines,
+            longest_retry_s=c.uplink.longest_retry_seconds,
+            meter=self._meter,
         )
 
     def _make_updater(self, sources: Sequence[Source], slots: Path) -> Updater:
@@ -121,6 +159,7 @@ class Agent:
             self._config.records,
             stopping=self._stopping,
             wait_for_bundle=self._options.wait_for_bundle,
+            meter=self._meter,
         )
 
     def _on_command(self, command: Command) -> None:
@@ -139,6 +178,11 @@ class Agent:
         background = [asyncio.create_task(_keep_running("uplink", self._uplink.run))]
         if self._updater is not None:
             background.append(asyncio.create_task(_keep_running("updater", self._updater.run)))
+        if self._config.status_port and (port := await self._status.start(self._config.status_port)):
+            _log.info("status page", address=f"http://127.0.0.1:{port}")
+        if every_s := watchdog_s():
+            background.append(asyncio.create_task(self._watch(every_s)))
+        notify("READY=1")
         listening = [asyncio.create_task(self._listen(loop)) for loop in self._loops]
         stop = asyncio.create_task(told.wait())
         try:
@@ -148,7 +192,9 @@ class Agent:
             await self._stop_listening(listening)
             await self._drain()
         finally:
+            notify("STOPPING=1")
             await self._stop_listening(listening)
+            await self._status.stop()
             for task in (*background, *listening, stop):
                 task.cancel()
             await asyncio.gather(*background, *listening, stop, return_exceptions=True)

@@ -31,6 +31,11 @@ class Bundles:
         """What to use for the next window."""
         return self._bundles.get(machine_class)
 
+    def names(self) -> dict[str, str]:
+        """The bundle in use of each machine class that has one."""
+        with self._changed:
+            return {machine_class: bundle.name for machine_class, bundle in self._bundles.items()}
+
     def wait(self, machine_class: str, stopping: threading.Event) -> None:
         """Wait until there is a model for this class, or the agent stops."""
         with self._changed:

@@ -48,6 +48,11 @@ class Keeper:
         self._since_s = 0.0
         self._failing = False
 
+    @property
+    def failing(self) -> bool:
+        """Whether the last windows found no room on the disk."""
+        return self._failing
+
     def add(self, records: Sequence[Record], alarms: Sequence[Alarm]) -> bool:
         """Take one window; True when it is time to `flush`."""
         if not self._windows:

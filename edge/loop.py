@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -21,9 +23,12 @@ from edge.detection import Detector
 from edge.features import Extractor, spectrum
 from edge.inference import Judge
 from edge.keeper import Keeper
+from edge.meter import Meter
 from edge.outbox import Outbox
 from edge.sources import Source
-from edge.types import Window
+from edge.types import Alarm, Record, Window
+
+_STUCK_S = 60.0  # in one window: the disk or a driver hangs
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class MachineLoop:
         *,
         stopping: threading.Event,
         wait_for_bundle: bool,
+        meter: Meter | None = None,
     ) -> None:
         self.machine = source.sensor.machine
         self._source = source
@@ -61,6 +67,8 @@ class MachineLoop:
         self._config = config
         self._stopping = stopping
         self._wait_for_bundle = wait_for_bundle
+        self._meter = meter or Meter()
+        self._began_s: float | None = None  # when the window in hand came
         self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._position_ns: int | None = None  # event time of the last window taken
         self._windows = 0
@@ -92,7 +100,17 @@ class MachineLoop:
             self._keeper.flush(self._state())
         self._log.info("source ended", windows=self._windows, kept_by_an_earlier_run=skipped)
 
+    def wrong(self) -> str:
+        """What keeps this machine from being watched, in a sentence; empty if nothing does. From any thread."""
+        if self._keeper.failing:
+            return f"{self.machine.name}: records are not kept, the disk is full or failed"
+        began_s = self._began_s
+        if began_s is not None and not self._source.hurried and time.monotonic() - began_s > _STUCK_S:
+            return f"{self.machine.name}: stuck on one window for over {_STUCK_S:g} s"
+        return ""
+
     def _take(self, window: Window) -> None:
+        self._began_s = time.monotonic()
         self._obey()
         self._switch()
         window = self._detector.check(window)
@@ -101,6 +119,7 @@ class MachineLoop:
         said = self._judge.update(window.time_ns * 1e-9, rows)
         thresholds = bundle.manifest.thresholds if bundle else None
         deviation, alarms = self._detector.update(window, rows, said, thresholds)
+        self._meter.decided(self.machine.name, time.monotonic() - self._began_s)
         found = records.of_rows(window, rows)
         found.append(records.of_health(window, deviation))
         if said is not None:
@@ -118,6 +137,17 @@ class MachineLoop:
         self._position_ns = window.time_ns
         if self._keeper.add(found, alarms):
             self._keeper.flush(self._state())
+        self._count(found, alarms)
+        self._began_s = None
+
+    def _count(self, found: Sequence[Record], alarms: Sequence[Alarm]) -> None:
+        name, meter = self.machine.name, self._meter
+        meter.add("windows_total", machine=name)
+        meter.set("last_window_timestamp_seconds", time.time(), machine=name)
+        for record in found:
+            meter.add("records_total", machine=name, kind=record.kind.name.lower())
+        for alarm in alarms:
+            meter.add("alarms_total", machine=name, change=alarm.change.name.lower())
 
     def _obey(self) -> None:
         while True:

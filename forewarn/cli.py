@@ -18,7 +18,9 @@ from models.errors import ForewarnError, WrongUse
 # command: (module, attribute, extra it needs, one line of help)
 COMMANDS = {
     "demo": ("forewarn.commands.demo", "demo", "all", "Run the whole loop on simulated machines or on recordings."),
-    "edge": ("forewarn.commands.edge", "edge", "edge", "The agent on the device: run, replay, check."),
+    "edge": ("forewarn.commands.edge", "edge", "edge", "The agent on the device: run, replay, record, check."),
+    "doctor": ("forewarn.commands.doctor", "doctor", "edge", "What is wrong with this device, and what to do."),
+    "bundle": ("forewarn.commands.bundle", "bundle", "edge", "What a device is installed from without a network."),
     "cloud": ("forewarn.commands.cloud", "cloud", "cloud", "Gateway and pages: serve, migrate."),
     "alert": ("forewarn.commands.alert", "alert", "cloud", "Alerts: list, ack, resolve."),
     "lake": ("forewarn.commands.lake", "lake", "cloud", "The lake: ledger, gaps, verify, retain, compact."),

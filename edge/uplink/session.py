@@ -22,6 +22,7 @@ import grpc.aio
 import structlog
 
 from edge import wire
+from edge.meter import Meter
 from edge.outbox import Entry, Outbox, Range
 from edge.types import Machine
 from edge.uplink.pace import Pacer
@@ -90,6 +91,7 @@ class Session:
         *,
         deadlines: Deadlines,
         clock_s: Callable[[], float] = time.monotonic,
+        meter: Meter | None = None,
     ) -> None:
         self._telemetry = TelemetryServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
         self._alert_service = AlertServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
@@ -99,6 +101,7 @@ class Session:
         self._threads = threads
         self._deadlines = deadlines
         self._clock_s = clock_s
+        self._meter = meter or Meter()
         self._schemas_sent: set[str] = set()
         self.welcomed_s: float | None = None  # when the cursors were found to agree
 
@@ -120,6 +123,7 @@ class Session:
         except (grpc.aio.UsageError, asyncio.InvalidStateError) as e:  # a call that ended between two of our steps
             raise Unavailable(await self._ending()) from e
         finally:
+            self._meter.set("connected", 0)
             self._call.cancel()
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
@@ -176,6 +180,7 @@ class Session:
             raise EpochEnded
         await self._forget(cursor.stored)
         self.welcomed_s = self._clock_s()
+        self._meter.set("connected", 1)
         _log.info("connected", epoch=self._epoch, head=self._head, backlog_bytes=outbox.kept_bytes)
 
     async def _forget(self, ranges: Iterable[Range]) -> None:
@@ -215,6 +220,7 @@ class Session:
         for entry in entries:
             self._pacer.sent(entry.first, entry.last, len(entry.blob) + _ENVELOPE_BYTES)
         await self._call.write(pb.StreamRequest(batches=pb.Batches(batches=batches)))
+        self._meter.add("sent_records_total", _count((e.first, e.last) for e in entries))
 
     async def _write_schema(self, name: str) -> None:
         """Send a schema before its first use in this stream. One that was lost is left to the gateway's verdict."""
@@ -237,6 +243,9 @@ class Session:
             received = wire.plain_ranges(response.ack.received)
             stored = wire.plain_ranges(response.ack.stored)
             self._pacer.received(received)
+            self._meter.add("received_records_total", _count(received))
+            self._meter.add("stored_records_total", _count(stored))
+            self._meter.add("rejected_records_total", len(response.ack.rejected))
             self._signals.bulk.set()
             if stored:
                 self._pacer.received(stored)
@@ -280,7 +289,13 @@ class Session:
             await self._in_thread(lambda: self._outbox.quarantine(entry.last, reason))
             return
         _log.info("alert delivered", alert=response.alert_id, key=request.alert.key, sequence=entry.first)
+        for name in ("sent_records_total", "received_records_total", "stored_records_total"):
+            self._meter.add(name)
         await self._forget([(entry.first, entry.last)])
+
+
+def _count(ranges: Iterable[Range]) -> int:
+    return sum(last - first + 1 for first, last in ranges)
 
 
 async def _first_to_end(*parts: Coroutine[Any, Any, None]) -> None:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
+from edge.meter import Meter
 from edge.outbox import Outbox
 from edge.uplink.link import Link
 from edge.uplink.pace import Backoff
@@ -31,6 +32,7 @@ class Uplink:
         deadlines: Deadlines | None = None,
         longest_retry_s: float = 10.0,
         clock_s: Callable[[], float] = time.monotonic,
+        meter: Meter | None = None,
     ) -> None:
         self._outbox = outbox
         self._link = link
@@ -38,6 +40,7 @@ class Uplink:
         self._deadlines = deadlines or Deadlines()
         self._backoff = Backoff(0.2, longest_retry_s)
         self._clock_s = clock_s
+        self._meter = meter or Meter()
         self._signals = Signals()
         self._said = ""
 
@@ -67,6 +70,7 @@ class Uplink:
             threads,
             deadlines=self._deadlines,
             clock_s=self._clock_s,
+            meter=self._meter,
         )
         try:
             await session.run()

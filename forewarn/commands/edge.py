@@ -43,7 +43,7 @@ def _running(command: F) -> F:
 
 @click.group()
 def edge() -> None:
-    """The agent on the device: run, replay, check."""
+    """The agent on the device: run, replay, record, check."""
 
 
 @edge.command()
@@ -92,6 +92,26 @@ def replay(
         click.echo(f"forewarn: {reason}", err=True)
     sources = [of_recording(r, speed) for r in good]
     _run(config, sources, rejected, wait_for_bundle=wait_for_bundle, stay=stay, ledger=ledger)
+
+
+@edge.command()
+@click.option("--config", "config_file", type=_FILE, required=True, help="The device's TOML file.")
+@click.option("--out", type=_FOLDER, required=True, help="Folder for one file a machine; made if it does not exist.")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), required=True, help="How long to listen.")
+def record(config_file: Path, out: Path, seconds: float) -> None:
+    """Save the raw windows of a configuration's machines as Parquet that `replay` reads; nothing is judged or sent."""
+    from edge.config import load_config
+    from edge.record import record_all
+    from edge.sources import open_sources
+
+    config = load_config(config_file)
+    _make(out)
+    results = record_all(open_sources(config.machine), out, seconds)
+    for result in results:
+        click.echo(f"{result.file}: {result.windows} windows")
+    if not results or any(not r.windows for r in results):
+        click.echo("forewarn: a machine gave no window (listen longer, or ask `forewarn doctor`)", err=True)
+        sys.exit(1)
 
 
 @edge.command()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.sensors.formats import columns, pronostia, rigs, table
+from edge.sensors.formats import columns, pronostia, recorded, rigs, table
 from edge.sensors.formats.options import Options, source
 from edge.sensors.formats.times import nanoseconds
 from edge.sensors.recording import Recording
@@ -24,6 +24,9 @@ def recordings(path: Path, options: Options) -> Iterable[Recording | RecordingRe
         return _thermometer(path)
     with columns.open_parquet(path) as file:
         names = set(file.schema_arrow.names)
+        metadata = file.schema_arrow.metadata or {}
+    if recorded.KEY in metadata:
+        return recorded.recordings(path, metadata)
     if path.name.endswith(pronostia.VIBRATION) or {"horiz_mg", "vert_mg"} & names:
         return pronostia.recordings(path, options)
     if "counts" in names:

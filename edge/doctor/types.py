@@ -1,0 +1,125 @@
+"""What the doctor knows of a device, and what it says. A fact that could not be found out is None."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any
+
+from edge.types import Machine, Window
+
+
+class Level(enum.Enum):
+    """How bad a finding is: only faults make the device unhealthy."""
+
+    FAULT = "fault"
+    HINT = "hint"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One sentence each: what is wrong, where, what to do. `name` is stable."""
+
+    name: str
+    level: Level
+    what: str
+    where: str
+    mend: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "name": self.name,
+            "level": self.level.value,
+            "what": self.what,
+            "where": self.where,
+            "mend": self.mend,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """The computer."""
+
+    clock_s: float  # seconds since 1970
+    clock_step_s: float = 0.0  # how far the clock moved against a monotonic one while it was watched
+    synchronised: bool | None = None
+    utc_offset_s: float = 0.0
+    log_level: str = "info"
+    python: tuple[int, int] = (3, 11)
+    architecture: str = "x86_64"
+    cpu_flags: frozenset[str] | None = None
+    onnxruntime_fault: str = ""  # why it does not load here
+    memory_available_bytes: int | None = None
+    sqlite: tuple[int, int, int] = (3, 40, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreFacts:
+    """The folder of the outbox and the models."""
+
+    path: str
+    exists: bool = True
+    writable: bool = True
+    file_system: str = "ext4"
+    free_bytes: int | None = None
+    free_inodes: int | None = None
+    holder: str = ""  # of the lock: another agent
+    outbox_fault: str = ""
+    set_aside: int = 0  # damaged databases kept for a person to look at
+    kept_bytes: int = 0
+    quota_bytes: int = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayFacts:
+    """What an attempt to speak with one gateway gave; only the first fault is set."""
+
+    address: str
+    name_fault: str = ""
+    connect_fault: str = ""
+    not_a_gateway: str = ""
+    version_fault: str = ""
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustFacts:
+    """root.json as it lies on the device."""
+
+    path: str  # empty: none is configured
+    exists: bool = True
+    fault: str = ""  # why it is no root.json
+    expires_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotFacts:
+    """One machine class's slots; `fault` empty: the model there loads."""
+
+    machine_class: str
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorFacts:
+    """One machine, and what was heard of it; no windows: it was not listened to, or said nothing."""
+
+    machine: Machine
+    windows: tuple[Window, ...] = ()
+    listened_s: float = 0.0  # 0: it was not listened to
+    ended: bool = False  # a recording that came to its end
+    fault: str = ""  # why it could not be opened or read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """All of it; a part that no configuration names is absent."""
+
+    host: Host
+    store: StoreFacts | None = None
+    gateways: tuple[GatewayFacts, ...] = ()
+    trust: TrustFacts | None = None
+    slots: tuple[SlotFacts, ...] = ()
+    sensors: tuple[SensorFacts, ...] = ()
+    sources_fault: str = ""
