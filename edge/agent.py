@@ -27,6 +27,7 @@ from edge.ledger import Ledger
 from edge.loop import MachineLoop, Order
 from edge.meter import Labels, Meter
 from edge.notify import notify, watchdog_s
+from edge.offline import Offline
 from edge.outbox import Outbox, Parcel, Range, StoreLock
 from edge.outbox.outbox import DROPPED, NEVER_KEPT, UNREADABLE
 from edge.sources import Source
@@ -69,6 +70,7 @@ class Agent:
         self._link = Link(config.gateways)
         self._uplink = self._make_uplink(sources)
         self._updater = self._make_updater(sources, store / "models") if config.trust else None
+        self._offline = Offline(config, store, len(sources))
         self._loops = [self._make_loop(s) for s in sources]
         self._status = StatusPage(self._meter, self.wrong)
         self.rejected: list[RecordingRejected] = []  # recordings that turned out bad while they were replayed
@@ -160,6 +162,7 @@ class Agent:
             stopping=self._stopping,
             wait_for_bundle=self._options.wait_for_bundle,
             meter=self._meter,
+            witness=self._offline.witness(machine, source.every_s),
         )
 
     def _on_command(self, command: Command) -> None:
@@ -175,8 +178,11 @@ class Agent:
             running.add_signal_handler(number, told.set)
         if self._updater is not None:
             self._updater.load_current()  # before the first window, without the network
-        background = [asyncio.create_task(_keep_running("uplink", self._uplink.run))]
-        if self._updater is not None:
+        self._offline.start()
+        background: list[asyncio.Task[None]] = []
+        if self._config.gateways:
+            background.append(asyncio.create_task(_keep_running("uplink", self._uplink.run)))
+        if self._config.gateways and self._updater is not None:
             background.append(asyncio.create_task(_keep_running("updater", self._updater.run)))
         if self._config.status_port and (port := await self._status.start(self._config.status_port)):
             _log.info("status page", address=f"http://127.0.0.1:{port}")
@@ -199,6 +205,7 @@ class Agent:
                 task.cancel()
             await asyncio.gather(*background, *listening, stop, return_exceptions=True)
             await self._link.close()
+            await asyncio.to_thread(self._offline.close)
             self._outbox.close()
             self._ledger.close()
 
@@ -224,6 +231,7 @@ class Agent:
         """After the last window: until all is stored, or for as long as the caller wants the device to stay."""
         if self._options.stay:
             await stop
+        if self._options.stay or not self._config.gateways:
             return
         drained = asyncio.create_task(self._uplink.drained())
         await asyncio.wait({drained, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -237,7 +245,9 @@ class Agent:
             await asyncio.wait(listening, timeout=_JOIN_S)
 
     async def _drain(self) -> None:
-        """Deliver what is kept, within the deadline."""
+        """Deliver what is kept, within the deadline; without a cloud it stays kept."""
+        if not self._config.gateways:
+            return
         try:
             async with asyncio.timeout(self._config.stop_seconds):
                 await self._uplink.drained()

@@ -7,13 +7,18 @@ with the key's path and what to do.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
+from edge.announce import AnnounceConfig
+from edge.board import PageConfig, is_loopback
 from edge.detection import DetectionConfig
+from edge.recorder import FlightConfig
 from models.errors import ConfigurationError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,63}")
@@ -90,8 +95,13 @@ class RecordsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         int, Meta(ge=0, description="a spectrum of each waveform channel; at an alarm always; 0: only then")
     ] = 60
     snippet_samples: Annotated[
-        int, Meta(ge=0, le=65_536, description="of each waveform channel's raw samples at an alarm; 0: none")
+        int,
+        Meta(ge=0, le=65_536, description="of each waveform channel's raw samples at an alarm or snapshot; 0: none"),
     ] = 65_536
+    snapshot_every_hours: Annotated[
+        float,
+        Meta(ge=0, description="raw samples of each waveform channel, without an alarm; 0: none"),
+    ] = 24.0
 
 
 class EdgeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -107,7 +117,13 @@ class EdgeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             "exist, and only one agent may use it"
         ),
     ] = ""
-    gateways: Annotated[tuple[str, ...], Meta(description="`host:port` of each gateway; the first is tried first")] = ()
+    gateways: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="`host:port` of each gateway; the first is tried first; none only with a page or an "
+            "announcement: then the device works by itself"
+        ),
+    ] = ()
     trust: Annotated[
         str,
         Meta(
@@ -124,6 +140,9 @@ class EdgeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     uplink: UplinkConfig = UplinkConfig()
     records: RecordsConfig = RecordsConfig()
     detection: DetectionConfig = DetectionConfig()
+    flight: FlightConfig = FlightConfig()
+    announce: AnnounceConfig = AnnounceConfig()
+    page: PageConfig = PageConfig()
 
 
 def load_config(file: Path) -> EdgeConfig:
@@ -140,7 +159,14 @@ def load_config(file: Path) -> EdgeConfig:
         store=str(folder / config.store) if config.store else "",
         trust=str(folder / config.trust) if config.trust else "",
         machine=tuple(_placed(m, folder) for m in config.machine),
+        announce=_with_secret(config.announce, folder),
     )
+
+
+def _with_secret(announce: AnnounceConfig, folder: Path) -> AnnounceConfig:
+    if not announce.webhook_secret:
+        return announce
+    return msgspec.structs.replace(announce, webhook_secret=str(folder / announce.webhook_secret))
 
 
 def _placed(machine: MachineConfig, folder: Path) -> MachineConfig:
@@ -168,9 +194,24 @@ def check_config(config: EdgeConfig, where: str) -> None:
             refuse(f"machine {name!r} is there twice", "give each machine a name of its own")
     if not config.store:
         refuse("no store", "set `store` to a folder for what is not yet delivered")
-    if not config.gateways:
-        refuse("no gateways", 'set `gateways` to a list such as ["gateway.example:7443"]')
+    announced = config.announce.relay or config.announce.webhook or config.page.listen
+    if not config.gateways and not announced:
+        mend = 'set `gateways` to a list such as ["gateway.example:7443"], or without a cloud [page] or [announce]'
+        refuse("no gateways", mend)
     for address in config.gateways:
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65_536:
             refuse(f"gateways has {address!r}", "give host:port")
+    _check_offline(config, refuse)
+
+
+def _check_offline(config: EdgeConfig, refuse: Callable[[str, str], None]) -> None:
+    host, _, port = config.page.listen.rpartition(":")
+    if config.page.listen and not (is_loopback(host) and port.isdigit() and int(port) < 65_536):
+        mend = "give host:port of the loopback, such as 127.0.0.1:8090: the page has no login"
+        refuse(f"page.listen is {config.page.listen!r}", mend)
+    url = urlsplit(config.announce.webhook)
+    if config.announce.webhook and not (url.scheme in {"http", "https"} and url.hostname):
+        refuse(f"announce.webhook is {config.announce.webhook!r}", "give an http or https URL")
+    if config.announce.webhook_secret and not config.announce.webhook:
+        refuse("announce.webhook_secret without announce.webhook", "set both, or neither")

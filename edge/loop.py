@@ -27,6 +27,7 @@ from edge.meter import Meter
 from edge.outbox import Outbox
 from edge.sources import Source
 from edge.types import Alarm, Record, Window
+from edge.witness import Heard, Nobody, Witness
 
 _STUCK_S = 60.0  # in one window: the disk or a driver hangs
 
@@ -55,6 +56,7 @@ class MachineLoop:
         stopping: threading.Event,
         wait_for_bundle: bool,
         meter: Meter | None = None,
+        witness: Witness | None = None,
     ) -> None:
         self.machine = source.sensor.machine
         self._source = source
@@ -69,6 +71,7 @@ class MachineLoop:
         self._wait_for_bundle = wait_for_bundle
         self._meter = meter or Meter()
         self._began_s: float | None = None  # when the window in hand came
+        self._witness = witness or Nobody()
         self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._position_ns: int | None = None  # event time of the last window taken
         self._windows = 0
@@ -127,7 +130,7 @@ class MachineLoop:
         every = self._config.spectrum_every_windows
         if alarms or (every and self._windows % every == 0):
             found += spectrum(self.machine, window)
-        if alarms:
+        if self._witness.take(Heard(window, said, deviation, alarms)) or alarms:
             found += records.snippets(self.machine, window, self._config.snippet_samples)
         for alarm in alarms:
             self._log.warning(
@@ -182,6 +185,7 @@ class MachineLoop:
             f"judge/{name}": self._judge.dump(),
             f"detector/{name}": self._detector.dump(),
             f"position/{name}": position,
+            **self._witness.state(),
         }
 
     def _restore(self) -> None:
@@ -190,6 +194,7 @@ class MachineLoop:
         position = self._outbox.state(f"position/{name}")
         self._position_ns = int(position) if position else None
         self._judge = Judge(self.machine, self._bundles.get(self.machine.machine_class))
+        self._witness.restore(self._outbox.state)
         parts: dict[str, Judge | Detector] = {"judge": self._judge, "detector": self._detector}
         for part, keeps_state in parts.items():
             data = self._outbox.state(f"{part}/{name}")

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from edge.announce import AnnounceConfig
+from edge.board import PageConfig
 from edge.config import (
     EdgeConfig,
     MachineConfig,
@@ -19,6 +21,7 @@ from edge.config import (
     UplinkConfig,
 )
 from edge.detection import DetectionConfig
+from edge.recorder import FlightConfig
 
 _TABLES: dict[str, type[msgspec.Struct]] = {
     "The device": EdgeConfig,
@@ -29,6 +32,9 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
     "`[uplink]`": UplinkConfig,
     "`[records]`": RecordsConfig,
     "`[detection]`": DetectionConfig,
+    "`[flight]`": FlightConfig,
+    "`[announce]`": AnnounceConfig,
+    "`[page]`": PageConfig,
 }
 
 

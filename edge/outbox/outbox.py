@@ -183,6 +183,15 @@ class Outbox:
 
         return self._store.read(work, None)
 
+    def state_names(self, prefixes: tuple[str, ...]) -> list[str]:
+        """The names of the state's parts that begin with one of these, in order."""
+
+        def work(db: sqlite3.Connection) -> list[str]:
+            rows = db.execute("SELECT name FROM state ORDER BY name").fetchall()
+            return [name for (name,) in rows if name.startswith(prefixes)]
+
+        return self._store.read(work, [])
+
     # --- the network's side ---------------------------------------------------------------------------------------
 
     def read(self, after: int, before: int, limit_bytes: int) -> list[Entry]:

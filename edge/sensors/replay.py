@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
-from edge.sensors.formats import comma, parquet, wav
+from edge.sensors.formats import comma, flight, parquet, wav
 from edge.sensors.formats.options import Options
 from edge.sensors.recording import Recording, Replay
 from models.errors import RecordingRejected
@@ -17,6 +17,7 @@ READERS: dict[str, Callable[[Path, Options], Iterable[Found]]] = {
     ".parquet": parquet.recordings,
     ".wav": wav.recordings,
     ".csv": comma.recordings,
+    ".fwr": flight.recordings,
 }
 
 

@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 - `--help` is quick
 from __future__ import annotations
 
+import shutil
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from forewarn import __version__
+from forewarn.commands.edge_offline import flight, state
 
 if TYPE_CHECKING:
     from edge.config import EdgeConfig
@@ -43,7 +45,11 @@ def _running(command: F) -> F:
 
 @click.group()
 def edge() -> None:
-    """The agent on the device: run, replay, record, check."""
+    """The agent on the device: run, replay, record, check; what it keeps by itself: flight, state."""
+
+
+edge.add_command(flight)
+edge.add_command(state)
 
 
 @edge.command()
@@ -118,6 +124,7 @@ def record(config_file: Path, out: Path, seconds: float) -> None:
 @click.option("--config", "config_file", type=_FILE, required=True, help="The device's TOML file.")
 def check(config_file: Path) -> None:
     """Try everything that a device needs, without listening: file, machines, store, trust, gateways."""
+    from edge.announce import read_secret
     from edge.config import check_config, load_config
     from edge.outbox import StoreLock
     from edge.sources import open_sources
@@ -130,6 +137,12 @@ def check(config_file: Path) -> None:
         click.echo(f"ok      machine {machine.name}: {', '.join(c.name for c in machine.channels)}")
     with StoreLock(Path(config.store)):
         click.echo(f"ok      store {config.store}")
+    if config.announce.relay:
+        found = shutil.which(config.announce.relay[0])
+        click.echo(f"ok      relay {found}" if found else f"warning relay {config.announce.relay[0]}: no such program")
+    if config.announce.webhook_secret:
+        read_secret(config.announce.webhook_secret)
+        click.echo(f"ok      webhook secret {config.announce.webhook_secret}")
     if not config.trust or not Path(config.trust).is_file():
         click.echo("warning no trust root: this device takes no models")
     for address in config.gateways:
