@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,38 +19,11 @@ from edge.announce import AnnounceConfig
 from edge.board import PageConfig, is_loopback
 from edge.detection import DetectionConfig
 from edge.recorder import FlightConfig
+from edge.sensors.kinds import Opens, understood
 from models.errors import ConfigurationError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,63}")
 Positive = Annotated[float, Meta(gt=0)]
-
-
-class SimulatorSource(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="simulator"
-):
-    """A machine that is made up and wears out; everything it says is marked as simulated."""
-
-    fault: Annotated[
-        str,
-        Meta(
-            description="what wears out: outer_race, inner_race, ball, cage, unbalance, misalignment, looseness or none"
-        ),
-    ] = "outer_race"
-    seed: Annotated[int, Meta(ge=0, description="equal seeds and names give equal machines")] = 0
-    life_seconds: Annotated[Positive | None, Meta(description="source time until it fails; random if absent")] = None
-    every_seconds: Annotated[Positive, Meta(description="source time between windows")] = 10.0
-    speed: Annotated[float, Meta(ge=0, description="1: real time; 60: an hour a minute; 0: as fast as possible")] = 1.0
-    speed_rpm: Annotated[Positive, Meta(description="of the shaft")] = 1800.0
-
-
-class ReplaySource(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="replay"
-):
-    """A recording, replayed once; after a restart it goes on where it stopped."""
-
-    path: Annotated[str, Meta(description="file or folder, relative to this file")]
-    recording: Annotated[str, Meta(description="which of the folder's recordings; the machine's name if empty")] = ""
-    speed: Annotated[float, Meta(ge=0, description="1: as it was recorded; 0: as fast as possible")] = 0.0
 
 
 class MachineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -61,7 +34,7 @@ class MachineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         name="class", default="bearing"
     )
     line: Annotated[str, Meta(description="where it stands, as the crew says it")] = ""
-    source: Annotated[SimulatorSource | ReplaySource, Meta(description="where its windows come from")]
+    source: Annotated[Opens, Meta(description="where its windows come from: its `kind`, and that kind's keys as below")]
 
 
 class OutboxConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -148,9 +121,12 @@ class EdgeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 def load_config(file: Path) -> EdgeConfig:
     """Read a device's file; paths in it become absolute. ConfigurationError names the file, the key and the mend."""
     try:
-        config = msgspec.toml.decode(file.read_bytes(), type=EdgeConfig)
+        raw = msgspec.toml.decode(file.read_bytes())
+        config = msgspec.convert(_with_sources(raw), type=EdgeConfig, dec_hook=_as_it_is)
     except OSError as e:
         raise ConfigurationError(f"cannot be read: {e.strerror}", where=str(file)) from e
+    except ConfigurationError as e:
+        raise ConfigurationError(e.what, where=str(file), mend=e.mend or "docs/configuration.md has every key") from e
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as e:
         raise ConfigurationError(str(e), where=str(file), mend="docs/configuration.md has every key") from e
     folder = file.resolve().parent
@@ -169,11 +145,28 @@ def _with_secret(announce: AnnounceConfig, folder: Path) -> AnnounceConfig:
     return msgspec.structs.replace(announce, webhook_secret=str(folder / announce.webhook_secret))
 
 
+def _with_sources(raw: Any) -> Any:
+    """The file's tables with each machine's source understood by its own kind; what else is wrong stays as it is."""
+    machines = raw.get("machine")
+    if not isinstance(machines, list):
+        return raw
+    understood_ones = [
+        {**m, "source": understood(m["source"], f"$.machine[{i}].source")}
+        if isinstance(m, dict) and "source" in m
+        else m
+        for i, m in enumerate(machines)
+    ]
+    return {**raw, "machine": understood_ones}
+
+
+def _as_it_is(wanted: type, given: Any) -> Any:
+    if isinstance(given, wanted):
+        return given
+    raise ValueError(f"Expected a source, got `{type(given).__name__}`")
+
+
 def _placed(machine: MachineConfig, folder: Path) -> MachineConfig:
-    source = machine.source
-    if isinstance(source, ReplaySource):
-        source = msgspec.structs.replace(source, path=str(folder / source.path))
-    return msgspec.structs.replace(machine, source=source)
+    return msgspec.structs.replace(machine, source=machine.source.placed(folder))
 
 
 def check_config(config: EdgeConfig, where: str) -> None:

@@ -16,18 +16,18 @@ from edge.config import (
     MachineConfig,
     OutboxConfig,
     RecordsConfig,
-    ReplaySource,
-    SimulatorSource,
     UplinkConfig,
 )
 from edge.detection import DetectionConfig
 from edge.recorder import FlightConfig
+from edge.sensors.kinds import BUILT_IN, load_kind
+from edge.sensors.wired import ChannelConfig
 
 _TABLES: dict[str, type[msgspec.Struct]] = {
     "The device": EdgeConfig,
     "`[[machine]]`": MachineConfig,
-    '`source` with `kind = "simulator"`': SimulatorSource,
-    '`source` with `kind = "replay"`': ReplaySource,
+    **{f'`source` with `kind = "{kind}"`': load_kind(kind) for kind in BUILT_IN},
+    "`channels` of a live source": ChannelConfig,
     "`[outbox]`": OutboxConfig,
     "`[uplink]`": UplinkConfig,
     "`[records]`": RecordsConfig,

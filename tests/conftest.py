@@ -17,6 +17,7 @@ import pytest
 
 from tests.servers import ceph
 from tests.servers import chromium as browser
+from tests.servers import mosquitto as broker
 from tests.servers import postgres as pg
 from tests.servers.processes import free_ports
 
@@ -72,6 +73,17 @@ def s3() -> Iterator[ceph.Ceph]:
     if not ceph.installed():
         _missing("Ceph is not installed (Debian: ceph-mon ceph-osd radosgw ceph-common)")
     server = ceph.Ceph()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def mosquitto() -> Iterator[broker.Mosquitto]:
+    """An MQTT broker on `port` of the loopback."""
+    program = broker.find_program()
+    if program is None:
+        _missing("mosquitto is not installed (Debian: mosquitto)")
+    server = broker.Mosquitto(program)
     yield server
     server.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
-from edge.sensors.formats import comma, flight, parquet, wav
+from edge.sensors.formats import arrays, comma, flight, parquet, wav
 from edge.sensors.formats.options import Options
 from edge.sensors.recording import Recording, Replay
 from models.errors import RecordingRejected
@@ -18,6 +18,8 @@ READERS: dict[str, Callable[[Path, Options], Iterable[Found]]] = {
     ".wav": wav.recordings,
     ".csv": comma.recordings,
     ".fwr": flight.recordings,
+    ".npy": arrays.recordings,
+    ".npz": arrays.recordings,
 }
 
 
