@@ -19,7 +19,7 @@ import structlog
 
 from edge import wire
 from edge.bundles import Bundles
-from edge.config import EdgeConfig
+from edge.config import EdgeConfig, zones_of
 from edge.detection import Detector
 from edge.features import Extractor
 from edge.keeper import Keeper
@@ -153,7 +153,7 @@ class Agent:
         )
         return MachineLoop(
             source,
-            Extractor(machine),
+            Extractor(machine, self._config.features),
             Detector(machine, detection),
             keeper,
             self._outbox,
@@ -163,6 +163,7 @@ class Agent:
             wait_for_bundle=self._options.wait_for_bundle,
             meter=self._meter,
             witness=self._offline.witness(machine, source.every_s),
+            zones=zones_of(self._config, machine.name),
         )
 
     def _on_command(self, command: Command) -> None:

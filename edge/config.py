@@ -18,9 +18,11 @@ from msgspec import Meta
 from edge.announce import AnnounceConfig
 from edge.board import PageConfig, is_loopback
 from edge.detection import DetectionConfig
+from edge.features import FeaturesConfig
 from edge.recorder import FlightConfig
 from edge.sensors.kinds import Opens, understood
 from models.errors import ConfigurationError
+from models.zones import ZoneLimits, load_zones
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,63}")
 Positive = Annotated[float, Meta(gt=0)]
@@ -34,6 +36,9 @@ class MachineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         name="class", default="bearing"
     )
     line: Annotated[str, Meta(description="where it stands, as the crew says it")] = ""
+    zones: Annotated[
+        str, Meta(description="machine group of models/zones.toml, whose limits of velocity stand beside an alarm")
+    ] = ""
     source: Annotated[Opens, Meta(description="where its windows come from: its `kind`, and that kind's keys as below")]
 
 
@@ -112,6 +117,7 @@ class EdgeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     outbox: OutboxConfig = OutboxConfig()
     uplink: UplinkConfig = UplinkConfig()
     records: RecordsConfig = RecordsConfig()
+    features: FeaturesConfig = FeaturesConfig()
     detection: DetectionConfig = DetectionConfig()
     flight: FlightConfig = FlightConfig()
     announce: AnnounceConfig = AnnounceConfig()
@@ -181,6 +187,9 @@ def check_config(config: EdgeConfig, where: str) -> None:
     for key, name in names.items():
         if not _NAME.fullmatch(name) or name.endswith((" ", ".")):
             refuse(f"{key} is {name!r}", "use 1 to 64 letters, digits, `. _ -` or blanks, the first a letter or digit")
+    for m in config.machine:
+        if m.zones and m.zones not in load_zones():
+            refuse(f"no group {m.zones!r} in models/zones.toml", f"use one of {', '.join(load_zones())}")
     machines = [m.name for m in config.machine]
     for name in machines:
         if machines.count(name) > 1:
@@ -208,3 +217,9 @@ def _check_offline(config: EdgeConfig, refuse: Callable[[str, str], None]) -> No
         refuse(f"announce.webhook is {config.announce.webhook!r}", "give an http or https URL")
     if config.announce.webhook_secret and not config.announce.webhook:
         refuse("announce.webhook_secret without announce.webhook", "set both, or neither")
+
+
+def zones_of(config: EdgeConfig, machine: str) -> ZoneLimits | None:
+    """The severity zones of a machine's group; None where the configuration names none."""
+    group = next((m.zones for m in config.machine if m.name == machine), "")
+    return load_zones().get(group) if group else None

@@ -20,6 +20,7 @@ from edge import records
 from edge.bundles import Bundles
 from edge.config import RecordsConfig
 from edge.detection import Detector
+from edge.detection.zones import ZoneEvidence
 from edge.features import Extractor, spectrum
 from edge.inference import Judge
 from edge.keeper import Keeper
@@ -28,6 +29,7 @@ from edge.outbox import Outbox
 from edge.sources import Source
 from edge.types import Alarm, Record, Window
 from edge.witness import Heard, Nobody, Witness
+from models.zones import ZoneLimits
 
 _STUCK_S = 60.0  # in one window: the disk or a driver hangs
 
@@ -57,11 +59,13 @@ class MachineLoop:
         wait_for_bundle: bool,
         meter: Meter | None = None,
         witness: Witness | None = None,
+        zones: ZoneLimits | None = None,
     ) -> None:
         self.machine = source.sensor.machine
         self._source = source
         self._extractor = extractor
         self._detector = detector
+        self._zones = ZoneEvidence(zones)
         self._judge = Judge(self.machine)
         self._keeper = keeper
         self._outbox = outbox
@@ -122,6 +126,7 @@ class MachineLoop:
         said = self._judge.update(window.time_ns * 1e-9, rows)
         thresholds = bundle.manifest.thresholds if bundle else None
         deviation, alarms = self._detector.update(window, rows, said, thresholds)
+        alarms = self._zones.add(rows, alarms)
         self._meter.decided(self.machine.name, time.monotonic() - self._began_s)
         found = records.of_rows(window, rows)
         found.append(records.of_health(window, deviation))
@@ -165,6 +170,7 @@ class MachineLoop:
                 case "new_baseline":
                     self._detector.new_baseline()
                     self._judge.new_baseline()
+                    self._extractor.new_baseline()
 
     def _switch(self) -> None:
         """Take up the bundle that is in use now; its Judge inherits this machine's history."""
@@ -184,6 +190,7 @@ class MachineLoop:
         return {
             f"judge/{name}": self._judge.dump(),
             f"detector/{name}": self._detector.dump(),
+            f"extractor/{name}": self._extractor.dump(),
             f"position/{name}": position,
             **self._witness.state(),
         }
@@ -195,7 +202,11 @@ class MachineLoop:
         self._position_ns = int(position) if position else None
         self._judge = Judge(self.machine, self._bundles.get(self.machine.machine_class))
         self._witness.restore(self._outbox.state)
-        parts: dict[str, Judge | Detector] = {"judge": self._judge, "detector": self._detector}
+        parts: dict[str, Judge | Detector | Extractor] = {
+            "judge": self._judge,
+            "detector": self._detector,
+            "extractor": self._extractor,
+        }
         for part, keeps_state in parts.items():
             data = self._outbox.state(f"{part}/{name}")
             if data is None:

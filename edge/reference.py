@@ -19,6 +19,7 @@ from edge.config import (
     UplinkConfig,
 )
 from edge.detection import DetectionConfig
+from edge.features import FeaturesConfig
 from edge.recorder import FlightConfig
 from edge.sensors.kinds import BUILT_IN, load_kind
 from edge.sensors.wired import ChannelConfig
@@ -31,6 +32,7 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
     "`[outbox]`": OutboxConfig,
     "`[uplink]`": UplinkConfig,
     "`[records]`": RecordsConfig,
+    "`[features]`": FeaturesConfig,
     "`[detection]`": DetectionConfig,
     "`[flight]`": FlightConfig,
     "`[announce]`": AnnounceConfig,

@@ -28,6 +28,8 @@ class FeatureSpec:
     deviation: Deviation
     meaning: str
     source: str
+    needs: str = "any window of 64 samples"
+    absent: str = "a sample is not finite"
 
 
 def schema_id(columns: Sequence[str]) -> int:
@@ -69,37 +71,138 @@ BEARING = tuple(
         f"largest squared-envelope amplitude within 2 % of {line.upper()}, mean with harmonics 2 and 3, "
         "over the median of that spectrum up to 1/8 of Nyquist",
         _RANDALL,
+        "speed, bearing geometry, a window of 4 periods of the line",
+        "speed or geometry is unknown; the window cannot tell the line from the shaft or another line",
     )
     for line in ("bpfo", "bpfi", "bsf", "ftf")
 )
 VELOCITY = (
     FeatureSpec(
-        "velocity_rms@1", "mm/s", _R, "RMS of the vibration velocity from 10 to 1000 Hz, Hann window", "ISO 20816-1"
+        "velocity_rms@1",
+        "mm/s",
+        _R,
+        "RMS of the vibration velocity from 10 to 1000 Hz, Hann window",
+        "ISO 20816-1",
+        "1 s in one window, or joined from windows without a pause between them; acceleration or velocity; 2 kHz",
+        "the schedule leaves pauses and its windows are shorter than 1 s; the channel's unit is another",
     ),
 )
+# The features below come from a long measurement: see edge.features.joined for how it is put together.
+_LONG = "a long measurement"
+_ORDER_ABSENT = "speed is unknown, or was measured more than 2 % from the configured one; fewer than 5 revolutions"
+ORDER_VELOCITY = tuple(
+    FeatureSpec(
+        f"order{h}_velocity@1",
+        "mm/s",
+        _R,
+        f"velocity RMS within 2 % and 2 lines of {h} x the shaft's frequency, Hann window",
+        "ISO 13373-3",
+        f"{_LONG}, speed, acceleration or velocity",
+        _ORDER_ABSENT + "; the channel's unit is another",
+    )
+    for h in (1, 2, 3)
+)
+ORDER_RMS = tuple(
+    FeatureSpec(
+        f"order{h}_rms@1",
+        "=",
+        _R,
+        f"RMS within 2 % and 2 lines of {h} x the shaft's frequency, Hann window",
+        "ISO 13373-3",
+        f"{_LONG}, speed, a unit without a velocity",
+        _ORDER_ABSENT + "; the channel has a velocity",
+    )
+    for h in (1, 2, 3)
+)
+TRACKED_ORDER = tuple(
+    FeatureSpec(
+        f"tracked_order{h}_rms@1",
+        "=",
+        _R,
+        f"RMS of {h} x the shaft's turning in the signal resampled at equal angles, whole revolutions, Hann window",
+        "K. R. Fyfe & E. D. S. Munck, Analysis of computed order tracking, MSSP 11(2), 1997",
+        f"{_LONG}, a tachometer (unit `pulse`, one a revolution) or a speed channel (unit `rpm`)",
+        "no such channel, it stood still or had gaps; fewer than 5 revolutions",
+    )
+    for h in (1, 2, 3)
+)
+_ANTONI = "J. Antoni, Fast computation of the kurtogram, MSSP 21(1), 2007"
+_KURTOGRAM_ABSENT = "the measurement is shorter, or it is not this measurement's turn"
+KURTOGRAM = (
+    FeatureSpec(
+        "spectral_kurtosis@1",
+        "1",
+        _D,
+        "largest <|c|^4>/<|c|^2>^2 - 2 of the analytic signal c of a band, over the bands of 1/4, 1/8, 1/16 and 1/32 "
+        "of Nyquist that do not begin at zero and hold a millionth of the power; 0 without such a band",
+        _ANTONI,
+        f"{_LONG} whose turn it is",
+        _KURTOGRAM_ABSENT,
+    ),
+    FeatureSpec(
+        "demodulation_low@1",
+        "Hz",
+        _D,
+        "lower edge of that band: the one to demodulate",
+        _ANTONI,
+        f"{_LONG} whose turn it is",
+        _KURTOGRAM_ABSENT,
+    ),
+    FeatureSpec(
+        "demodulation_high@1",
+        "Hz",
+        _D,
+        "upper edge of that band",
+        _ANTONI,
+        f"{_LONG} whose turn it is",
+        _KURTOGRAM_ABSENT,
+    ),
+)
+_SCALAR_NEEDS = ("a finite sample in the window", "no sample is finite")
 SCALAR = (
-    FeatureSpec("level@1", "=", _D, "median of the samples since the last window", "ISO 13373-1"),
+    FeatureSpec("level@1", "=", _D, "median of the samples since the last window", "ISO 13373-1", *_SCALAR_NEEDS),
     FeatureSpec(
         "rate@1",
         "=/min",
         _D,
         "least-squares slope of the level over the last 10 minutes, 0 before three levels",
         "ISO 13373-1",
+        *_SCALAR_NEEDS,
     ),
 )
+RESIDUAL = (
+    FeatureSpec(
+        "residual@1",
+        "=",
+        _D,
+        "level less what load and ambient explain, by least squares over the first 60 windows that have them all",
+        "ISO 13381-1",
+        "a temperature channel (unit `C`), and a channel with `load` or `ambient` in its name",
+        "no such channel; the start is being learned; load or ambient lies outside what was learned by over 20 %",
+    ),
+)
+_MODEL = ("a model", "the model gives no estimate")
 ASSESSMENT = (
-    FeatureSpec("degradation@1", "1", _D, "0 as new to 1 failed", "ISO 13381-1"),
-    FeatureSpec("rul_p05@1", "s", _D, "remaining useful life, 5 % quantile", "ISO 13381-1"),
-    FeatureSpec("rul_p50@1", "s", _D, "remaining useful life, median", "ISO 13381-1"),
-    FeatureSpec("rul_p95@1", "s", _D, "remaining useful life, 95 % quantile", "ISO 13381-1"),
+    FeatureSpec("degradation@1", "1", _D, "0 as new to 1 failed", "ISO 13381-1", *_MODEL),
+    FeatureSpec("rul_p05@1", "s", _D, "remaining useful life, 5 % quantile", "ISO 13381-1", *_MODEL),
+    FeatureSpec("rul_p50@1", "s", _D, "remaining useful life, median", "ISO 13381-1", *_MODEL),
+    FeatureSpec("rul_p95@1", "s", _D, "remaining useful life, 95 % quantile", "ISO 13381-1", *_MODEL),
 )
 HEALTH = (
     FeatureSpec(
-        "deviation@1", "1", _D, "how far the machine is from its own healthy baseline, robust z", "ISO 13379-1"
+        "deviation@1",
+        "1",
+        _D,
+        "how far the machine is from its own healthy baseline, robust z",
+        "ISO 13379-1",
+        "the machine's own healthy start",
+        "never: 0 while the start is learned",
     ),
 )
 # Figures of an alarm's evidence only: made when a bearing is diagnosed, not every window.
 _SMITH = "W. A. Smith & R. B. Randall, MSSP 64-65 (2015), method 2"
+_UNBROKEN = "bearing geometry, speed, 32 unbroken revolutions"
+_AT_ALARMS = "always, but for the evidence of an alarm"
 DIAGNOSIS = tuple(
     spec
     for line, sought in (("bpfo", "BPFO"), ("bpfi", "BPFI"), ("bsf", "2 x BSF"))
@@ -111,11 +214,31 @@ DIAGNOSIS = tuple(
             f"mean ln(power over floor) at {sought} and harmonics in the squared envelope of the pre-whitened signal, "
             "less that of other rates",
             _SMITH,
+            _UNBROKEN,
+            _AT_ALARMS,
         ),
         FeatureSpec(
-            f"frequency_{line}@1", "Hz", _R, f"where {sought} was found, beside where geometry puts it", _SMITH
+            f"frequency_{line}@1",
+            "Hz",
+            _R,
+            f"where {sought} was found, beside where geometry puts it",
+            _SMITH,
+            _UNBROKEN,
+            _AT_ALARMS,
         ),
     )
 )
 
-CATALOGUE = {spec.id: spec for spec in WAVEFORM + BEARING + VELOCITY + SCALAR + ASSESSMENT + HEALTH + DIAGNOSIS}
+FAMILIES = {
+    "Waveform, every window": WAVEFORM,
+    "Bearing, every window": BEARING,
+    "Velocity": VELOCITY,
+    "Shaft orders": ORDER_VELOCITY + ORDER_RMS,
+    "Tracked shaft orders": TRACKED_ORDER,
+    "Kurtogram": KURTOGRAM,
+    "Slow channels": SCALAR + RESIDUAL,
+    "What a model says": ASSESSMENT,
+    "What the baseline says": HEALTH,
+    "Evidence of a bearing's diagnosis": DIAGNOSIS,
+}
+CATALOGUE = {spec.id: spec for family in FAMILIES.values() for spec in family}

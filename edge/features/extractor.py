@@ -1,50 +1,95 @@
 """From a window to rows of features: channels of one rate and length are computed together.
 
-The plan of a channel is fixed by its configuration and its window's length, so equal windows give equal schemas.
+The plan of a channel is fixed by its configuration and its window's length, so equal windows give equal schemas. The
+features of a long measurement stand behind the others in the row of the window that completes it.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import numpy as np
 
+from edge.features.config import FeaturesConfig
+from edge.features.long import TURNING, LongFeatures
+from edge.features.residual import Residual, explaining, is_explained
 from edge.features.scalar import Trend
 from edge.features.waveform import SHORTEST, WaveformPlan
-from edge.types import Channel, ChannelKind, FeatureRow, FloatArray, Kind, Machine, Schema, Window
-from models.features import SCALAR
+from edge.types import Channel, ChannelKind, FeatureRow, FloatArray, Kind, Machine, Quality, Schema, Window
+from models.features import RESIDUAL, SCALAR, FeatureSpec
 
 _PLANS_KEPT = 16  # lengths a channel may have at a time; a recording has one, and a shorter last window
 
 
 class Extractor:
-    """The features of one machine, window by window; keeps only what the rates of slow channels need."""
+    """The features of one machine, window by window.
 
-    def __init__(self, machine: Machine) -> None:
+    Keeps what the rates and residuals of slow channels need, and the windows of one long measurement.
+    """
+
+    def __init__(self, machine: Machine, config: FeaturesConfig | None = None) -> None:
         self.machine = machine
         slow = [c for c in machine.channels if c.kind is ChannelKind.SCALAR]
-        self._fast = {c.name: c for c in machine.channels if c.kind is ChannelKind.WAVEFORM}
+        self._fast = {c.name: c for c in machine.channels if c.kind is ChannelKind.WAVEFORM and c.unit not in TURNING}
         self._trends = {c.name: Trend() for c in slow}
+        self._explaining = explaining(machine)
+        self._residuals = {c.name: Residual(self._explaining) for c in slow if is_explained(c, self._explaining)}
         self._scalar_schemas = {
-            c.name: Schema(tuple(s.id for s in SCALAR), tuple(s.unit.replace("=", c.unit) for s in SCALAR))
-            for c in slow
+            (c.name, specs): _schema(specs, c) for c in slow for specs in (SCALAR, SCALAR + RESIDUAL)
         }
+        self._long = LongFeatures(machine, config or FeaturesConfig())
         self._plans: dict[tuple[float, str, int], WaveformPlan] = {}
 
     def extract(self, window: Window) -> list[FeatureRow]:
         """One row per channel that has samples, in the machine's order.
 
-        A waveform with a sample that is not finite, or of fewer than 64 samples, has no row; of a slow channel only
-        the finite samples count.
+        A waveform with a sample that is not finite, or of fewer than 64 samples, has no row, nor has one that says how
+        the shaft turns (unit `pulse` or `rpm`): it is no vibration. Of a slow channel only the finite samples count.
         """
         rows = self._waveform_rows(window)
+        for name, (schema, values) in self._long.update(window, {n: r.schema for n, r in rows.items()}).items():
+            joined = np.concatenate([rows[name].values, values])
+            rows[name] = FeatureRow(name, Kind.FEATURES, schema, joined, rows[name].quality)
+        rows |= self._scalar_rows(window)
+        return [rows[c.name] for c in self.machine.channels if c.name in rows]
+
+    def _scalar_rows(self, window: Window) -> dict[str, FeatureRow]:
         time_s = window.time_ns * 1e-9
+        found = {}
         for name, trend in self._trends.items():
             samples = window.samples.get(name)
-            found = trend.update(time_s, samples) if samples is not None else None
-            if found is not None:
-                values = np.array(found, dtype=np.float32)
-                schema = self._scalar_schemas[name]
-                rows[name] = FeatureRow(name, Kind.SCALARS, schema, values, window.quality_of(name))
-        return [rows[c.name] for c in self.machine.channels if c.name in rows]
+            said = trend.update(time_s, samples) if samples is not None else None
+            if said is not None:
+                found[name] = list(said)
+        levels = {n: f[0] for n, f in found.items() if not window.quality_of(n) & Quality.SENSOR_FAULT}
+        if all(n in levels for n in self._explaining):
+            causes = [levels[n] for n in self._explaining]
+            for name, residual in self._residuals.items():
+                unexplained = residual.update(levels[name], causes) if name in levels else None
+                if unexplained is not None:
+                    found[name].append(unexplained)
+        rows = {}
+        for name, values in found.items():
+            schema = self._scalar_schemas[name, SCALAR if len(values) == len(SCALAR) else SCALAR + RESIDUAL]
+            rows[name] = FeatureRow(
+                name, Kind.SCALARS, schema, np.array(values, dtype=np.float32), window.quality_of(name)
+            )
+        return rows
+
+    def new_baseline(self) -> None:
+        """The machine was repaired: learn anew what explains its temperatures."""
+        self._residuals = {name: Residual(self._explaining) for name in self._residuals}
+
+    def dump(self) -> bytes:
+        """What was learned, to be restored by `load` after a restart; rates and long measurements begin anew."""
+        return msgspec.json.encode({name: r.state() for name, r in self._residuals.items()})
+
+    def load(self, data: bytes) -> None:
+        """Restore what `dump` gave; what was learned from other channels than today's is learned anew."""
+        state: dict[str, Any] = msgspec.json.decode(data)
+        for name in self._residuals.keys() & state.keys():
+            self._residuals[name].restore(state[name])
 
     def _waveform_rows(self, window: Window) -> dict[str, FeatureRow]:
         groups: dict[int, tuple[WaveformPlan, list[tuple[str, FloatArray]]]] = {}
@@ -70,3 +115,7 @@ class Extractor:
                 self._plans.clear()
             plan = self._plans[key] = WaveformPlan(self.machine, channel, samples)
         return plan
+
+
+def _schema(specs: tuple[FeatureSpec, ...], channel: Channel) -> Schema:
+    return Schema(tuple(s.id for s in specs), tuple(s.unit.replace("=", channel.unit) for s in specs))

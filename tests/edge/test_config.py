@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.config import EdgeConfig, check_config, load_config
+from edge.config import EdgeConfig, check_config, load_config, zones_of
 from edge.reference import reference
 from models.errors import ConfigurationError
 
@@ -83,6 +83,17 @@ def test_a_machine_may_be_there_once(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, GOOD.replace("Bearing1_1", "P-101")))
     with pytest.raises(ConfigurationError, match="'P-101' is there twice"):
         check_config(config, "here")
+
+
+def test_zones_of_a_group_that_is_not_in_the_file_are_refused(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, GOOD))
+    machine = msgspec.structs.replace(config.machine[0], zones="group-9")
+    with pytest.raises(ConfigurationError, match="'group-9'"):
+        check_config(msgspec.structs.replace(config, machine=(machine,)), "here")
+    right = msgspec.structs.replace(machine, zones="iso10816-1-class1")
+    found = zones_of(msgspec.structs.replace(config, machine=(right,)), machine.name)
+    assert found is not None
+    assert found.limits_mm_s == (0.71, 1.8, 4.5)
 
 
 def test_the_reference_in_the_documentation_is_that_of_the_code(repository: Path) -> None:

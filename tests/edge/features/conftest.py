@@ -29,6 +29,38 @@ def envelope_of_band(x: np.ndarray) -> np.ndarray:
     return np.abs(np.exp(2j * np.pi * np.outer(points, k) / n) @ coefficients)
 
 
+def shaft_orders(x: np.ndarray, rate_hz: float, shaft_hz: float, to_velocity: bool) -> list[float]:
+    """RMS of orders 1 to 3 by scipy's Hann periodogram: lines within 2 % and 2 lines."""
+    hz, density = scipy.signal.periodogram(x, rate_hz, window="hann", detrend="constant")
+    step = rate_hz / x.size
+    power = density * step
+    if to_velocity:
+        power[1:] *= (9806.65 / (2 * np.pi * hz[1:])) ** 2
+    found = []
+    for order in (1, 2, 3):
+        low = np.floor(order * shaft_hz * 0.98 / step) - 2
+        high = np.ceil(order * shaft_hz * 1.02 / step) + 2
+        line = np.arange(hz.size)
+        found.append(np.sqrt(power[(line >= low) & (line <= high)].sum()))
+    return found
+
+
+def kurtogram_bands(x: np.ndarray, rate_hz: float) -> dict[tuple[float, float], float]:
+    """Spectral kurtosis by band edges in Hz: each band alone through scipy's Hilbert transform at the full rate."""
+    n = x.size
+    spectrum = np.fft.rfft(x - x.mean())
+    found = {}
+    for parts in (4, 8, 16, 32):
+        for band in range(1, parts):
+            low, high = band * n // (2 * parts), (band + 1) * n // (2 * parts)
+            only = np.zeros_like(spectrum)
+            only[low + 1 : high + 1] = spectrum[low + 1 : high + 1]
+            power = np.abs(scipy.signal.hilbert(np.fft.irfft(only, n))) ** 2
+            if np.sum(np.abs(only) ** 2) > 1e-6 * np.sum(np.abs(spectrum[1:]) ** 2):
+                found[low * rate_hz / n, high * rate_hz / n] = np.mean(power**2) / np.mean(power) ** 2 - 2
+    return found
+
+
 def textbook(x: np.ndarray, rate_hz: float, speed_rpm: float | None = None) -> dict[str, float]:
     """Every waveform feature by scipy in float64."""
     x = x.astype(np.float64)
@@ -64,6 +96,11 @@ def textbook(x: np.ndarray, rate_hz: float, speed_rpm: float | None = None) -> d
                 lines[int(np.floor(h * at * 0.98 / step)) : int(np.ceil(h * at * 1.02 / step)) + 1] for h in (1, 2, 3)
             ]
             out[f"envelope_{name}@1"] = np.mean([n.max() for n in near]) / floor
+        for order, rms in enumerate(shaft_orders(x, rate_hz, speed_rpm / 60, to_velocity=True), start=1):
+            out[f"order{order}_velocity@1"] = rms
+    if x.size >= rate_hz:
+        (low, high), kurtosis = max(kurtogram_bands(x, rate_hz).items(), key=lambda band: band[1])
+        out |= {"spectral_kurtosis@1": kurtosis, "demodulation_low@1": low, "demodulation_high@1": high}
     return out
 
 
