@@ -15,9 +15,10 @@ from click.testing import CliRunner
 
 from cloud.gateway.wire import read_hello
 from edge import wire
-from edge.config import EdgeConfig, MachineConfig, SimulatorSource
+from edge.config import EdgeConfig, MachineConfig
 from edge.doctor import examine, gather
 from edge.outbox import Outbox, Parcel, StoreLock
+from edge.sensors.made import SimulatorSource
 from edge.types import Kind
 from forewarn.commands import doctor as command
 from models.errors import WrongUse
