@@ -7,7 +7,7 @@ Features enter as logarithms, so that a ratio counts the same at every level and
    worst zone of ISO 20816-1 is enough by itself (unbalance moves little else).
  * lines: the bearing frequencies of the envelope spectrum, which do not raise an alarm but give it a name.
 
-Prefix only: nothing here looks ahead.
+Where slow channels tell speed and load, each regime has a healthy start of its own. Prefix only: nothing looks ahead.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.detection.config import DetectionConfig
+from edge.detection.regime import ANY, LOAD_STEP, SPEED_STEP, Regime
+from edge.detection.settling import Settling
 from edge.types import FeatureRow
 
 Array = NDArray[np.float64]
@@ -34,6 +36,9 @@ _LEVELS = tuple(TRACKED.index(f) for f in LEVEL)
 _LEVEL_STEP = math.log(4.5 / 0.71) / 5.0  # ISO 10816-1 class I: zone A ends at 0.71 mm/s, zone D begins at 4.5 mm/s
 _SMALLEST = 1e-12  # an amplitude of zero must not make a logarithm infinite
 _MAD_TO_SIGMA = 1.4826
+_MOST_CELLS, _MOST_STARTS = 256, 16  # regimes known, and regimes half learned; the oldest goes
+_SHAPES = np.array([f in ("crest@1", "kurtosis@1", "shape@1", *LINES) for f in TRACKED])
+_SHAPE_ROOM = 0.2  # a shape's logarithm hardly moves with the regime
 _FARTHEST = 40.0  # a single absurd window may not reach farther than this many scales
 
 
@@ -48,32 +53,58 @@ class Figure(NamedTuple):
 
 
 class ChannelBaseline:
-    """The healthy start of one channel, and how far the channel is from it now.
+    """The healthy start of one channel in each regime, and how far the channel is from it now.
 
     `z` holds the smoothed deviation of each TRACKED feature in robust standard deviations, NaN where the feature is
-    not computed for this channel; None while the start is being learned.
+    not computed for this channel; None while the first start is being learned. It goes on from regime to regime.
     """
 
     def __init__(self, config: DetectionConfig) -> None:
         self._config = config
-        self._start: list[list[float]] = []
-        self._centre: Array | None = None
+        self._cells: dict[Regime, tuple[Array, Array]] = {}  # centre and scale of each regime
+        self._starts: dict[Regime, list[list[float]]] = {}
+        self._regime = ANY
+        self._centre: Array | None = None  # of the regime that was judged last
         self._scale: Array = np.ones(len(TRACKED))
+        self._widened: Array = np.zeros(len(TRACKED))
+        self._settling = Settling(len(TRACKED))
         self.z: Array | None = None
+        self.logs: Array | None = None  # of the window that was heard last
+        self.centre: Array | None = None  # the healthy start of its regime; None while it is learned
         self._columns: tuple[int, NDArray[np.intp], NDArray[np.bool_]] | None = None
 
-    def update(self, row: FeatureRow) -> None:
-        """Take one window's features; a row with a value that is not finite, or without AGREEMENT, says nothing."""
-        logs = self._logs(row)
+    def hear(self, row: FeatureRow, regime: Regime = ANY) -> bool:
+        """Read one window's features; False for a row with a value that is not finite, or without AGREEMENT."""
+        self.logs = self._logs(row)
+        self._regime = regime
+        cell = self._cells.get(regime)
+        self.centre = None if cell is None else cell[0]
+        return self.logs is not None
+
+    def update(self, time_ns: int = 0) -> bool:
+        """Judge what was heard; True where this regime's start is known and the deviation was moved."""
+        logs = self.logs
         if logs is None:
-            return
-        if self._centre is None:
+            return False
+        cell = self._cells.get(self._regime)
+        if cell is None:
             self._learn(logs)
-            return
+            return False
         assert self.z is not None
-        now = ((logs - self._centre) / self._scale).clip(-_FARTHEST, _FARTHEST)
+        self._centre, self._scale = cell
+        distance = logs - self._centre
+        now = np.maximum(np.minimum(distance / self._scale, _FARTHEST), -_FARTHEST)
         moved = self.z + (now - self.z) / self._config.smoothing_windows
         self.z = np.where(np.isnan(moved), self.z, moved)
+        if not self._settling.done:
+            self._widen(self._settling.update(time_ns, distance))
+        return True
+
+    def _widen(self, spread: Array | None) -> None:
+        if spread is None:
+            return
+        self._widened = np.fmax(self._widened, spread)
+        self._cells = {r: (centre, np.maximum(scale, self._widened)) for r, (centre, scale) in self._cells.items()}
 
     def _logs(self, row: FeatureRow) -> Array | None:
         if self._columns is None or self._columns[0] != row.schema.id:
@@ -91,24 +122,45 @@ class ChannelBaseline:
         return logs
 
     def _learn(self, logs: Array) -> None:
-        self._start.append(logs.tolist())
-        if len(self._start) < self._config.baseline_windows:
+        if self._regime not in self._starts and len(self._starts) >= _MOST_STARTS:
+            self._starts.pop(next(iter(self._starts)))
+        windows = self._starts.setdefault(self._regime, [])
+        windows.append(logs.tolist())
+        if len(windows) < self._config.baseline_windows:
             return
-        start = np.array(self._start)
-        self._centre = np.median(start, axis=0)  # NaN stays NaN: a feature that is not always there is not judged
-        spread = _MAD_TO_SIGMA * np.median(np.abs(start - self._centre), axis=0)
-        self._scale = np.maximum(spread, self._config.smallest_scale)
-        self.z = np.where(np.isnan(self._centre), math.nan, 0.0)
-        self._start = []
+        start = np.array(self._starts.pop(self._regime))
+        centre = np.median(start, axis=0)  # NaN stays NaN: a feature that is not always there is not judged
+        spread = _MAD_TO_SIGMA * np.median(np.abs(start - centre), axis=0)
+        scale = np.maximum(np.maximum(spread, self._config.smallest_scale), self._widened)
+        if len(self._cells) >= _MOST_CELLS:
+            self._cells.pop(next(iter(self._cells)))
+        self._cells[self._regime] = (np.minimum(centre, self._highest(centre)), scale)
+        if self._centre is None or self.z is None:
+            self._centre, self._scale = self._cells[self._regime]
+            self.z = np.where(np.isnan(centre), math.nan, 0.0)
+
+    def _highest(self, centre: Array) -> Array:
+        """How high a start may be that is learned when others are known: a new regime does not excuse a failure.
+
+        Acceleration goes with the square of the speed at most, and with the load.
+        """
+        highest = np.full(centre.shape, math.inf)
+        for regime, (known, _) in self._cells.items():
+            speed = SPEED_STEP * (abs(regime.speed - self._regime.speed) + 1)
+            load = LOAD_STEP * (abs(regime.load - self._regime.load) + 1)
+            room = np.where(_SHAPES, _SHAPE_ROOM, 2.0 * speed + load)
+            highest = np.fmin(highest, known + room)
+        return highest
 
     @property
     def deviation(self) -> float:
         """The larger of agreement and level, in robust standard deviations; 0 while learning."""
         if self.z is None:
             return 0.0
-        agreement = float(np.sort(self.z[: len(AGREEMENT)])[_MIDDLE])
-        level = [float(self.z[i] * self._scale[i]) / _LEVEL_STEP for i in _LEVELS if not math.isnan(self.z[i])]
-        return max(agreement, *level)
+        z: list[float] = self.z.tolist()
+        scale: list[float] = self._scale.tolist()
+        agreement = sorted(z[: len(AGREEMENT)])[_MIDDLE]  # never NaN: a row has all of them or is not read
+        return max([agreement, *(z[i] * scale[i] / _LEVEL_STEP for i in _LEVELS if not math.isnan(z[i]))])
 
     def line(self, feature: str) -> float:
         """The smoothed deviation of one of LINES; 0 when it is not known."""
@@ -126,18 +178,31 @@ class ChannelBaseline:
     def state(self) -> dict[str, Any]:
         """Everything that `restore` needs, for JSON (which writes NaN as null)."""
         return {
-            "start": self._start,
+            "cells": [[*r, centre.tolist(), scale.tolist()] for r, (centre, scale) in self._cells.items()],
+            "starts": [[*r, windows] for r, windows in self._starts.items()],
+            "regime": list(self._regime),
             "centre": None if self._centre is None else self._centre.tolist(),
             "scale": self._scale.tolist(),
+            "widened": self._widened.tolist(),
+            "settled": self._settling.done,
+            "settling": self._settling.state(),
             "z": None if self.z is None else self.z.tolist(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on where `state` was taken."""
-        self._start = [_array(s).tolist() for s in state["start"]]
+        """Go on where `state` was taken; a state of before there were regimes is the start of ANY."""
         self._centre = None if state["centre"] is None else _array(state["centre"])
         self._scale = _array(state["scale"])
         self.z = None if state["z"] is None else _array(state["z"])
+        if "cells" not in state:
+            self._cells = {} if self._centre is None else {ANY: (self._centre, self._scale)}
+            self._starts = {ANY: [_array(s).tolist() for s in state["start"]]} if state["start"] else {}
+            return
+        self._cells = {Regime(s, q): (_array(c), _array(w)) for s, q, c, w in state["cells"]}
+        self._starts = {Regime(s, q): [_array(w).tolist() for w in windows] for s, q, windows in state["starts"]}
+        self._regime = Regime(*state["regime"])
+        self._widened = _array(state["widened"])
+        self._settling.restore(state["settling"], done=state["settled"])
 
 
 def _array(values: list[float | None]) -> Array:

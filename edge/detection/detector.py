@@ -4,6 +4,7 @@ Invariants:
 - The machine is judged against its own healthy start whether or not there is a model: a model adds a condition.
 - Both conditions share one alarm, so that one machine in trouble is one alert.
 - A channel whose sensor is faulty has no say about the machine, neither in its baseline nor after.
+- Where slow channels tell speed and load, like is compared with like; at standstill nothing is judged or learned.
 - Everything but raw samples is in `dump`: a restart between two windows changes no decision. Only a diagnosis of the
   bearing waits for enough samples again.
 """
@@ -22,8 +23,10 @@ from edge.detection.bearing_part import TOO_SHORT, Verdict, diagnose
 from edge.detection.config import DetectionConfig
 from edge.detection.latch import Latch
 from edge.detection.recent import Recent
+from edge.detection.regime import Regime, RegimeWatch
 from edge.detection.trigger import ACT, NORMAL, WARN, Limits, Trigger
 from edge.detection.watch import SensorWatch
+from edge.detection.wiring import WiringWatch
 from edge.types import Alarm, AlarmChange, Assessment, ChannelKind, Evidence, FeatureRow, Kind, Machine, Window
 from models.manifest import Thresholds
 
@@ -45,9 +48,9 @@ class Detector:
         self._units: dict[str, dict[str, str]] = {}
         self._own, self._model = Trigger(), Trigger()
         self._latch = Latch(machine.name)
-        self._watch = SensorWatch(machine, c)
         self._recent = Recent(machine, machine.speed_rpm) if machine.bearing and machine.speed_rpm else None
         self._named: tuple[str, str] | None = None  # part and fault that physics gave to the alarm that is alive
+        self._watch, self._wiring, self._regimes = SensorWatch(machine, c), WiringWatch(), RegimeWatch(machine)
         self._by_model = False  # whether the model, not the baseline, spoke when the alarm last rose
 
     def check(self, window: Window) -> Window:
@@ -68,14 +71,18 @@ class Detector:
 
         `assessment` None is a window that the model cannot judge; `thresholds` None is a machine without a model.
         """
-        alarms = self._watch.update(window)
+        regime = self._regimes.of(rows)
+        unheard = self._watch.look(window)
+        heard = [r for r in rows if r.kind is Kind.FEATURES and r.channel not in unheard]
+        alarms = self._watch.update(window, self._listen(heard, regime) if regime is not None else None)
         if self._recent is not None:
             self._recent.add(window, self._watch.faulty)
-        heard = [r for r in rows if r.kind is Kind.FEATURES and r.channel not in self._watch.faulty]
-        for row in heard:
-            self._channel(row).update(row)
-        deviation, channel = self._worst([r.channel for r in heard] or list(self._channels))
-        self._own.update(deviation if heard else None, self._limits)
+        judged = []
+        if regime is not None:
+            told = [r.channel for r in heard if r.channel not in self._watch.faulty]
+            judged = [n for n in told if self._channels[n].update(window.time_ns)]
+        deviation, channel = self._worst(judged or list(self._channels))
+        self._own.update(deviation if judged else None, self._limits)
         model_limits = self._judge(assessment, thresholds)
         change = self._latch.update(max(self._own.level, self._model.level))
         if change is not None:
@@ -97,9 +104,16 @@ class Detector:
         self._channels = {}
         if self._recent is not None:
             self._recent.clear()
+        self._wiring = WiringWatch()
         self._own.reset()
         self._model.reset()
         self._latch.acknowledged = True
+
+    def _listen(self, rows: Sequence[FeatureRow], regime: Regime) -> dict[str, str]:
+        """Let each channel read its row; return the fault of those that are wired or scaled as they should not be."""
+        for row in rows:
+            self._channel(row).hear(row, regime)
+        return self._wiring.update({r.channel: self._channels[r.channel] for r in rows})
 
     def _channel(self, row: FeatureRow) -> ChannelBaseline:
         channel = self._channels.get(row.channel)
@@ -195,6 +209,9 @@ class Detector:
             "by_model": self._by_model,
             "named": self._named,
             "sensors": self._watch.state(),
+            "levels": self._wiring.factors,
+            "misread": sorted(self._wiring.wrong),
+            "highest": self._regimes.highest,
         }
         return msgspec.json.encode(state)
 
@@ -212,3 +229,5 @@ class Detector:
         named = state.get("named")  # absent in the state of versions before the diagnosis by physics
         self._named = (named[0], named[1]) if named else None
         self._watch.restore(state["sensors"])
+        self._wiring.factors, self._wiring.wrong = state.get("levels", {}), set(state.get("misread", ()))
+        self._regimes.highest = state.get("highest", [0.0, 0.0])

@@ -7,31 +7,90 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-DROPOUT, DEAD, STUCK, CLIPPED = "dropout", "dead", "stuck", "clipped"
+DROPOUT, DEAD, STUCK, CLIPPED, INTERMITTENT, SPIKES = "dropout", "dead", "stuck", "clipped", "intermittent", "spikes"
 _STUCK_SHARE = 0.5  # of the window in one run of equal samples
 _CLIPPED_SHARE = 0.01  # of the window at one end of the range
 _HEAP = 3  # a clipped end holds at least this many times the samples of the value next to it
+_BLOCKS = 32  # parts of a window that are compared
+_SILENT = 0.03**2  # energy of a part without contact, as a share of the middle part's
+_FEWEST_LOSSES = 2  # of the contact within one window
+_MOVING_SHARE = 0.3  # of the samples must differ from the one before, or the converter is too coarse to tell
+_SPIKE = 20.0  # jump there and back, as a multiple of the usual step from sample to sample
+_ALONE = 0.15  # what moves beside a spike, as a share of it; a strike rings on, a spike does not
+_BESIDE = 5  # samples on either side
+_COLDEST_C, _HOTTEST_C = -80.0, 500.0  # of anything that a thermometer on a bearing may be asked to believe
+_CELSIUS = ("C", "degC", "°C")
 
 
 def waveform_fault(samples: NDArray[np.float32]) -> str:
-    """Return DROPOUT (not finite), DEAD (no variation), STUCK (half of it in one run), CLIPPED, or "" for none."""
-    highest, lowest = float(samples.max()), float(samples.min())
+    """Return the fault that a window of at least 64 samples shows, or "" for none.
+
+    DROPOUT (not finite), DEAD (no variation), STUCK (half of it in one run), CLIPPED, INTERMITTENT (silent in parts),
+    SPIKES (single samples far away from both neighbours).
+    """
+    top, bottom = int(samples.argmax()), int(samples.argmin())
+    highest, lowest = float(samples[top]), float(samples[bottom])
     if not (math.isfinite(highest) and math.isfinite(lowest)):
         return DROPOUT
     if highest == lowest:
         return DEAD
-    if _stuck(samples):
+    return _shape_fault(samples, top, bottom)
+
+
+def _shape_fault(samples: NDArray[np.float32], top: int, bottom: int) -> str:
+    """The faults of a window that is finite and moves; `top` and `bottom` are where it is highest and lowest."""
+    highest, lowest = float(samples[top]), float(samples[bottom])
+    steps = samples[1:] - samples[:-1]
+    part = steps.size // _BLOCKS
+    parts = steps[: part * _BLOCKS].reshape(_BLOCKS, part)
+    energies = np.vecdot(parts, parts)
+    ordered = sorted(energies.tolist())
+    middle = ordered[_BLOCKS // 2]
+    silent = ordered[1] <= _SILENT * middle
+    if silent and _stuck(steps, samples.size):
         return STUCK
-    return CLIPPED if _heaped(samples, highest, above=True) or _heaped(samples, lowest, above=False) else ""
+    if _heaped(samples, highest, above=True) or _heaped(samples, lowest, above=False):
+        return CLIPPED
+    if silent and _interrupted(energies, middle, steps):
+        return INTERMITTENT
+    usual = math.sqrt(middle / part)
+    far = usual > 0 and highest - lowest > _SPIKE * usual
+    return SPIKES if far and (_alone(samples, top, usual) or _alone(samples, bottom, usual)) else ""
 
 
-def _stuck(samples: NDArray[np.float32]) -> bool:
-    same = samples[1:] == samples[:-1]
-    if np.count_nonzero(same) + 1 < _STUCK_SHARE * samples.size:
+def scalar_fault(samples: NDArray[np.float32], unit: str) -> str:
+    """Return DROPOUT where a sample is not finite, or a temperature that no bearing has (1254 C is an open wire)."""
+    values = samples.tolist()
+    if not math.isfinite(sum(values)):
+        return DROPOUT
+    return DROPOUT if unit in _CELSIUS and (max(values) > _HOTTEST_C or min(values) < _COLDEST_C) else ""
+
+
+def _stuck(steps: NDArray[np.float32], size: int) -> bool:
+    changes = np.flatnonzero(steps)
+    if steps.size - changes.size + 1 < _STUCK_SHARE * size:
         return False
-    changes = np.flatnonzero(~same)
-    runs = np.diff(np.concatenate([[-1], changes, [samples.size - 1]]))
-    return bool(runs.max() >= _STUCK_SHARE * samples.size)
+    runs = np.diff(np.concatenate([[-1], changes, [size - 1]]))
+    return bool(runs.max() >= _STUCK_SHARE * size)
+
+
+def _interrupted(energies: NDArray[np.float32], middle: float, steps: NDArray[np.float32]) -> bool:
+    """True where the contact is lost more than once, and the converter is fine enough to tell."""
+    if np.count_nonzero(steps) < _MOVING_SHARE * steps.size:
+        return False
+    quiet = energies < _SILENT * middle
+    losses = np.count_nonzero(quiet[1:] & ~quiet[:-1]) + int(quiet[0])
+    return bool(losses >= _FEWEST_LOSSES)
+
+
+def _alone(samples: NDArray[np.float32], at: int, usual: float) -> bool:
+    """True where the sample leaves its neighbours by far and they stay where they were."""
+    if not _BESIDE <= at < samples.size - _BESIDE:
+        return False
+    around = samples[at - _BESIDE : at + _BESIDE + 1].tolist()
+    top = around.pop(_BESIDE)
+    jump = min(abs(top - around[_BESIDE - 1]), abs(top - around[_BESIDE]))
+    return bool(jump > _SPIKE * usual and max(around) - min(around) < _ALONE * jump)
 
 
 def _heaped(samples: NDArray[np.float32], end: float, *, above: bool) -> bool:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from edge.detection.config import DetectionConfig
 from edge.detection.latch import Latch
-from edge.detection.sensors import DROPOUT, waveform_fault
-from edge.detection.trigger import Limits, Trigger
+from edge.detection.sensors import DROPOUT, scalar_fault, waveform_fault
+from edge.detection.trigger import NORMAL, Limits, Trigger
 from edge.features.waveform import SHORTEST
 from edge.types import Alarm, AlarmChange, Channel, ChannelKind, Machine, Quality, Window
 
 _FAULTY, _NEVER = 1.0, 2.0
+_REMEMBERED = 4  # times the on-delay: so many windows are looked back at, since a loose contact comes and goes
 
 
 class SensorWatch:
@@ -26,35 +28,56 @@ class SensorWatch:
         self._latches = {c.name: Latch(f"{machine.name}/{c.name}") for c in machine.channels}
         self._checked: tuple[Window, dict[str, str | None]] | None = None
         self._named: dict[str, str] = {}  # the last fault seen of each channel
+        self._on_delay = config.sensor_on_delay_windows
+        self._recent = dict.fromkeys(self._triggers, 0)  # one bit a window, the last one lowest: 1 faulty
+        self._strange: frozenset[str] = frozenset()  # what the last window's features said against
 
     def check(self, window: Window) -> Window:
         """The same window with the channels of faulty sensors marked, for those that look at it before `update`."""
         self._checked = (window, {c.name: _fault(window, c) for c in self.machine.channels})
-        faulty = frozenset(n for n, fault in self._checked[1].items() if fault)
+        seen = {n for n, fault in self._checked[1].items() if fault}
+        faulty = frozenset(seen) | self._strange
         if all(window.quality_of(n) & Quality.SENSOR_FAULT for n in faulty):
             return window
         marked = replace(window, quality=window.quality | Quality.SENSOR_FAULT, faulty=faulty)
         self._checked = (marked, self._checked[1])
         return marked
 
-    def update(self, window: Window) -> list[Alarm]:
-        """Take a window, checked before or not, and return what changed."""
+    def look(self, window: Window) -> frozenset[str]:
+        """The channels whose samples cannot be believed in this window, checked before or not, or lately."""
         if self._checked is None or self._checked[0] is not window:
             self.check(window)
         assert self._checked is not None
-        faults, self._checked = self._checked[1], None
-        alarms, faulty = [], set()
+        open_alarms = (n for n, t in self._triggers.items() if t.level != NORMAL and n not in self._strange)
+        self.faulty = frozenset({*(n for n, fault in self._checked[1].items() if fault), *open_alarms})
+        return self.faulty
+
+    def update(self, window: Window, strange: Mapping[str, str] | None = None) -> list[Alarm]:
+        """Take a window and what its features say against its channels, and return what changed."""
+        self.look(window)
+        assert self._checked is not None
+        faults, self._checked = {**self._checked[1], **(strange or {})}, None
+        alarms, faulty = [], set(self.faulty)
         for name, fault in faults.items():
             if fault:
                 self._named[name] = fault
                 faulty.add(name)
             trigger = self._triggers[name]
-            trigger.update(None if fault is None else float(bool(fault)), self._limits)
+            trigger.update(self._value(name, fault, trigger), self._limits)
             change = self._latches[name].update(trigger.level)
             if change is not None:
                 alarms.append(self._alarm(change, name, window.time_ns))
-        self.faulty = frozenset(faulty)
+        self.faulty, self._strange = frozenset(faulty), frozenset(strange or ())
         return alarms
+
+    def _value(self, name: str, fault: str | None, trigger: Trigger) -> float | None:
+        """What the trigger counts: a fault that comes and goes counts on until it is raised."""
+        if fault is None:
+            return None
+        kept = (1 << _REMEMBERED * self._on_delay) - 1
+        recent = self._recent[name] = (self._recent[name] << 1 | bool(fault)) & kept
+        often = trigger.level == NORMAL and recent.bit_count() >= self._on_delay
+        return float(bool(fault) or often)
 
     def acknowledge(self, key: str) -> bool:
         """Somebody has seen the alarm; True when it is one of these sensors'."""
@@ -80,13 +103,14 @@ class SensorWatch:
 
     def state(self) -> dict[str, Any]:
         """Everything that `restore` needs, for JSON."""
-        return {"triggers": self._triggers, "latches": self._latches, "named": self._named}
+        return {"triggers": self._triggers, "latches": self._latches, "named": self._named, "recent": self._recent}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken; channels that are no longer configured are left out."""
         for name in [n for n in self._triggers if n in state["triggers"]]:
             self._triggers[name] = Trigger(**state["triggers"][name])
             self._latches[name] = Latch(**state["latches"][name])
+            self._recent[name] = state.get("recent", {}).get(name, 0)
         self._named = {n: f for n, f in state["named"].items() if n in self._triggers}
 
 
@@ -94,9 +118,10 @@ def _fault(window: Window, channel: Channel) -> str | None:
     """The fault of a channel's sensor, "" for none, None when the window says nothing of it."""
     samples = window.samples.get(channel.name)
     fault: str | None = None
-    if samples is not None:
-        judged = channel.kind is ChannelKind.WAVEFORM and samples.size >= SHORTEST
-        fault = waveform_fault(samples) if judged else "" if channel.kind is ChannelKind.SCALAR else None
+    if samples is not None and channel.kind is ChannelKind.SCALAR:
+        fault = scalar_fault(samples, channel.unit) if samples.size else ""
+    elif samples is not None and samples.size >= SHORTEST:
+        fault = waveform_fault(samples)
     if not fault and window.quality_of(channel.name) & Quality.SENSOR_FAULT:
         return DROPOUT
     return fault

@@ -34,6 +34,7 @@ class SimulatorSource(SourceConfig, frozen=True, kw_only=True, tag="simulator"):
     every_seconds: Annotated[Positive, Meta(description="source time between windows")] = 10.0
     speed: Annotated[float, Meta(ge=0, description="1: real time; 60: an hour a minute; 0: as fast as possible")] = 1.0
     speed_rpm: Annotated[Positive, Meta(description="of the shaft")] = 1800.0
+    regimes: Annotated[bool, Meta(description="speed and load change every few hours, each on a channel")] = False
 
     def open(self, wiring: Wiring) -> Source:
         """A simulated machine."""
@@ -49,6 +50,7 @@ class SimulatorSource(SourceConfig, frozen=True, kw_only=True, tag="simulator"):
             machine_class=wiring.machine_class,
             line=wiring.line,
             speed_rpm=self.speed_rpm,
+            regimes=self.regimes,
         )
         return Source(sensor, replay=self.speed != 1.0, hurried=not self.speed, every_s=self.every_seconds)
 

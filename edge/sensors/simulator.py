@@ -17,6 +17,7 @@ from edge.bearings import fault_frequencies
 from edge.sensors import RECORDING_START_NS
 from edge.sensors.faults import FAULTS, HEALTHY_ORDERS, IMPACTS, SHAFT_ORDERS, severity
 from edge.sensors.pace import Pace
+from edge.sensors.regimes import Regimes
 from edge.types import Bearing, Channel, ChannelKind, Machine, Window
 from models.errors import ConfigurationError
 
@@ -25,6 +26,9 @@ AXES = ("horizontal", "vertical")
 BEARING_6205 = Bearing(balls=9, ball_diameter=7.94, pitch_diameter=39.04)
 _NOISE_LENGTH = 1 << 16
 _TEMPERATURE_HZ = 1.0
+_DRIVE = (("speed", "rpm"), ("load", "%"))
+_DRIVE_HZ = 0.1
+_SOFTER_AXIS = 0.6  # what one axis hears of the other's vibration where stiffness differs
 _MEDIAN_LIFE_WINDOWS = 900
 
 
@@ -48,11 +52,13 @@ class Simulator:
         samples: int = 2560,
         clock_ns: Callable[[], int] = time.time_ns,
         pace: Pace | None = None,
+        regimes: bool = False,
     ) -> None:
         """`fault` is one of FAULTS; `none` never ends. Without `life_s` the life is random, around 900 windows.
 
         `speed` 1 is real time, None as fast as possible. Without `start_ns` real time starts now, any other speed on
-        2020-01-01. ConfigurationError when an argument makes no machine.
+        2020-01-01. With `regimes` speed and load change as a plant would change them, each a slow channel of its own,
+        and the axes differ in stiffness. ConfigurationError when an argument makes no machine.
         """
         window_s = samples / rate_hz if rate_hz > 0 else math.inf
         _check(name, seed=seed, fault=fault, life_s=life_s, every_s=every_s, window_s=window_s)
@@ -64,6 +70,7 @@ class Simulator:
             channels=(
                 *(Channel(name=a, kind=ChannelKind.WAVEFORM, unit="g", rate_hz=rate_hz) for a in AXES),
                 Channel(name="temperature", kind=ChannelKind.SCALAR, unit="C", rate_hz=_TEMPERATURE_HZ),
+                *(Channel(name=n, kind=ChannelKind.SCALAR, unit=u, rate_hz=_DRIVE_HZ) for n, u in _DRIVE if regimes),
             ),
             speed_rpm=speed_rpm,
             bearing=BEARING_6205,
@@ -71,6 +78,7 @@ class Simulator:
             simulated=True,
         )
         self._samples, self._rate_hz, self._shaft_hz = samples, rate_hz, speed_rpm / 60.0
+        self.regimes = Regimes(seed) if regimes else None
         self._pace = pace or Pace(speed)
         self._start_ns = start_ns if start_ns is not None else clock_ns() if speed == 1.0 else RECORDING_START_NS
         self._rng = np.random.default_rng([seed, *name.encode()])
@@ -118,7 +126,7 @@ class Simulator:
         """One window every `every_s` until the machine fails or the sensor is closed."""
         index = 0
         while (self.life_windows is None or index < self.life_windows) and self._pace.until(index * self.every_s):
-            yield self._window(index)
+            yield self.window(index)
             index += 1
 
     def close(self) -> None:
@@ -131,18 +139,25 @@ class Simulator:
             return 0.0
         return severity((index + 1) / self.life_windows, self._onset, self._steepness)
 
-    def _window(self, index: int) -> Window:
+    def window(self, index: int) -> Window:
+        """The window of any index; what it holds depends on how many were drawn before."""
         at_s = index * self.every_s
         sway = np.sin(2 * np.pi * at_s / np.array([1700.0, 5300.0, 86_400.0]) + self._sway)
         grown = self.severity(index) * self._strength * math.exp(0.08 * self._rng.standard_normal())
         shaft_hz = self._shaft_hz * (1.0 + 0.004 * sway[0] + 0.001 * self._rng.standard_normal())
         load = 1.0 + 0.08 * sway[1] + 0.02 * self._rng.standard_normal()
-        signal = self._background(grown)
-        self._add_orders(signal, shaft_hz, grown)
-        self._add_impacts(signal, shaft_hz, grown)
-        signal *= np.float32(load)
+        turning, loaded = (1.0, 1.0) if self.regimes is None else (float(v) for v in self.regimes.at(at_s))
+        signal = self._background(grown) * np.float32(turning)
+        self._add_orders(signal, shaft_hz * turning, grown, turning**2)
+        self._add_impacts(signal, shaft_hz * turning, grown)
+        signal *= np.float32(load * math.sqrt(loaded))
+        if self.regimes is not None:
+            signal[1] *= np.float32(_SOFTER_AXIS)
         samples = {axis: signal[i] for i, axis in enumerate(AXES)}
-        samples["temperature"] = self._temperature(load, grown, float(sway[2]))
+        samples["temperature"] = self._temperature(load * loaded, grown, float(sway[2]))
+        if self.regimes is not None:
+            drive = (shaft_hz * turning * 60.0, loaded * 100.0)
+            samples |= {n: np.array([v], np.float32) for (n, _), v in zip(_DRIVE, drive, strict=True)}
         return Window(machine=self.machine.name, time_ns=self._start_ns + round(at_s * 1e9), samples=samples)
 
     def _background(self, grown: float) -> FloatArray:
@@ -152,7 +167,7 @@ class Simulator:
         loud = 1.0 + (1.5 if self.fault in IMPACTS else 0.8 if self.fault == "looseness" else 0.1) * grown
         return np.stack([self._noise[o : o + n] for o in offsets]) * np.float32(loud)
 
-    def _add_orders(self, signal: FloatArray, shaft_hz: float, grown: float) -> None:
+    def _add_orders(self, signal: FloatArray, shaft_hz: float, grown: float, gain: float) -> None:
         orders = dict(HEALTHY_ORDERS)
         for order, amplitude in SHAFT_ORDERS.get(self.fault, {}).items():
             orders[order] = orders.get(order, 0.0) + amplitude * grown
@@ -161,7 +176,7 @@ class Simulator:
         for order in range(1, max(orders) + 1):
             power = power * turn
             if order in orders:
-                phases = np.exp(1j * self._phases[:, order]).astype(np.complex64) * np.float32(orders[order])
+                phases = np.exp(1j * self._phases[:, order]).astype(np.complex64) * np.float32(orders[order] * gain)
                 signal += (phases[:, None] * power).real
 
     def _start_angle(self) -> float:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.detection.sensors import waveform_fault
+from edge.detection.sensors import scalar_fault, waveform_fault
 from edge.sensors.simulator import Simulator
 from edge.types import AlarmChange, Quality, Window
 
@@ -33,6 +33,9 @@ def spoiled(part: slice, value: float) -> np.ndarray:
         (SOUND.clip(-1.5, 1.5), "clipped"),
         (SOUND.clip(-9, 1.5), "clipped"),
         (SOUND.clip(-1.5, 9), "clipped"),
+        (SOUND * np.tile(np.repeat([1.0, 1e-3], 320), 4), "intermittent"),
+        (spoiled(slice(9, 10), 80.0), "spikes"),
+        (spoiled(slice(9, 12), 80.0), ""),  # three samples high: no single sample, a short strike
         (spoiled(slice(9, 10), np.nan), "dropout"),
         (spoiled(slice(9, 10), np.inf), "dropout"),
         (spoiled(slice(9, 10), -np.inf), "dropout"),
@@ -98,6 +101,33 @@ def test_a_checked_window_says_which_channels_are_faulty(fleet):
     marked = detector.check(fleet.window(1, v=np.zeros(256, np.float32)))
     assert marked.quality_of("v") & Quality.SENSOR_FAULT
     assert not marked.quality_of("h") & Quality.SENSOR_FAULT
+
+
+@pytest.mark.parametrize(
+    ("level", "fault"), [(1254.0, "dropout"), (np.nan, "dropout"), (-200.0, "dropout"), (95.0, "")]
+)
+def test_a_temperature_that_no_bearing_has_is_a_fault_of_its_sensor(level, fault):
+    assert scalar_fault(np.array([40.0, level, 41.0], np.float32), "C") == fault
+
+
+def test_a_contact_that_comes_and_goes_is_raised_once(fleet, changes):
+    detector = fleet.detector()
+    fleet.run(detector, [1.0] * 20)
+    dead = np.zeros(256, np.float32)
+    steps = [
+        detector.update(fleet.window(20 + i, v=dead) if i % 3 else fleet.window(20 + i), fleet.rows(1.0))
+        for i in range(60)
+    ]
+    ((at, alarm),) = changes(steps)
+    assert (alarm.part, alarm.channel) == ("sensor", "v")
+    assert at < 12
+
+
+def test_a_fault_once_in_a_while_is_not_raised(fleet, changes):
+    detector = fleet.detector()
+    dead = np.zeros(256, np.float32)
+    told = [detector.update(fleet.window(i, **({} if i % 6 else {"v": dead})), fleet.rows(1.0)) for i in range(60)]
+    assert changes(told) == []
 
 
 def test_a_fault_that_the_source_reports_is_a_dropout(fleet, changes):
