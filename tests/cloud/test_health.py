@@ -60,6 +60,7 @@ def test_every_leg_of_a_records_way_is_counted(opened: Cloud):
                 waiting = samples(metrics)
                 store.away = False
                 await connection.until(lambda: sender.done)
+                await eventually(lambda: metrics.sent._value.get() >= 2)  # counted just after the device has it
                 done = samples(metrics)
         assert waiting["forewarn_memory_bytes",] > 0
         assert (waiting["forewarn_sessions",], waiting["forewarn_memory_limit_bytes",]) == (1, 64_000_000)

@@ -26,7 +26,7 @@ class FaultProxy:
         self.delay_s = 0.0  # of each chunk, both ways
         self.dropping = False  # swallow what comes, both ways: the connections look alive and are not
         self.refusing = False  # close each new connection at once
-        self.accepted = 0
+        self.linked = 0  # connections made through to the gateway, which `reset` can cut
         self.truncate_after: int | None = None  # bytes upwards, over all connections; then all are cut in mid-message
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -44,7 +44,6 @@ class FaultProxy:
         return await asyncio.start_server(self._accept, "127.0.0.1", 0)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.accepted += 1
         if self.refusing:
             writer.close()
             return
@@ -54,6 +53,7 @@ class FaultProxy:
             writer.close()
             return
         self._writers |= {writer, up_writer}
+        self.linked += 1
         try:
             await asyncio.gather(self._forward(reader, up_writer, upwards=True), self._forward(up_reader, writer))
         finally:
