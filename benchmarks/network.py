@@ -23,7 +23,7 @@ def bundle(seed: int = 0) -> tuple[Manifest, bytes]:
         machine_class="bearing",
         features=features,
         feature_hash=f"{schema_id(features):016x}",
-        history=HistoryConfig(),
+        view=HistoryConfig(),
         inputs=inputs,
         thresholds=Thresholds(warn=0.5, act=0.8),
         coverage="random weights",

@@ -140,6 +140,7 @@ class Assessment:
     degradation: float  # 0 as new .. 1 failed
     rul_s: tuple[float, float, float] | None  # p05, p50, p95; None is "no estimate"
     reason: str = ""  # why there is no estimate
+    faults: Mapping[str, float] = field(default_factory=dict)  # probability by class, where the model tells faults
 
 
 class AlarmChange(enum.IntEnum):

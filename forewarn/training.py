@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,14 @@ from edge.updater.examine import golden_features
 from forewarn import __version__
 from models.bundle import feature_hash, pack
 from models.errors import DataInsufficient, WrongUse
-from models.golden import Golden
+from models.golden import Golden, needs_waveforms
 from models.manifest import FORMAT, Lineage, Manifest
 from training.card import write_card
 from training.config import TrainingConfig
 from training.dataset import Dataset, FloatArray, build
 from training.export import run_onnx
 from training.labels import Maintenance
+from training.model import Model
 from training.pipeline import Runner, Say, Trained, train
 
 if TYPE_CHECKING:
@@ -67,7 +68,13 @@ def make_bundle(
         say(f"not used: {reason}")
     trained = train(dataset, config, seed=seed, run=run, say=say)
     used = {k for k in chosen if f"{k.site}/{k.machine}" in dataset.machines}
-    name, data = pack_bundle(machine_class, dataset, trained, config, simulated=any(k.simulated for k in used))
+    simulated = any(k.simulated for k in used)
+    name, data = pack_bundle(
+        machine_class,
+        trained,
+        card=lambda name: write_card(name, machine_class, dataset, trained, simulated=simulated),
+        simulated=simulated,
+    )
     return Product(name, data, dataset, trained)
 
 
@@ -103,38 +110,43 @@ def _only_class(known: Sequence[Known]) -> str:
 
 
 def pack_bundle(
-    machine_class: str, dataset: Dataset, trained: Trained, config: TrainingConfig, *, simulated: bool
+    machine_class: str, model: Model, *, card: Callable[[str], str], simulated: bool = False
 ) -> tuple[str, bytes]:
-    """Return the bundle's name, which follows from its lineage, and its bytes."""
-    lineage = msgspec.structs.replace(trained.lineage, versions=trained.lineage.versions | {"forewarn": __version__})
+    """Return the bundle's name, which follows from its lineage, and its bytes; `card` writes the card of a name."""
+    lineage = msgspec.structs.replace(model.lineage, versions=model.lineage.versions | {"forewarn": __version__})
     name = f"{machine_class}-{_digest(lineage)}"
-    waveforms = golden_waveforms()
-    degradation, rul_s = run_onnx(trained.onnx, trained.probe)
-    golden = Golden(
-        rate_hz=_GOLDEN_RATE_HZ,
-        waveforms=waveforms,
-        features=golden_features(waveforms, _GOLDEN_RATE_HZ, config.features),
-        condition=trained.probe,
-        degradation=degradation,
-        rul_s=rul_s,
-    )
     manifest = Manifest(
         format=FORMAT,
         name=name,
         machine_class=machine_class,
-        features=config.features,
-        feature_hash=feature_hash(config.features),
-        history=config.history,
-        inputs=dataset.inputs,
-        thresholds=trained.thresholds,
-        coverage=trained.coverage,
+        features=model.features,
+        feature_hash=feature_hash(model.features),
+        view=model.view,
+        inputs=model.inputs,
+        outputs=model.outputs,
+        faults=model.faults,
+        thresholds=model.thresholds,
+        coverage=model.coverage,
         lineage=lineage,
-        evaluation=trained.evaluation,
-        parity_max_abs=trained.parity_max_abs,
+        evaluation=model.evaluation,
+        parity_max_abs=model.parity_max_abs,
         simulated=simulated,
     )
-    card = write_card(name, machine_class, dataset, trained, simulated=simulated)
-    return name, pack(manifest, trained.onnx, golden, card)
+    return name, pack(manifest, model.onnx, _golden(model), card(name))
+
+
+def _golden(model: Model) -> Golden:
+    outputs = run_onnx(model.onnx, model.probe, model.outputs)
+    if not needs_waveforms(model.features):
+        return Golden(condition=model.probe, outputs=outputs)
+    waveforms = golden_waveforms()
+    return Golden(
+        condition=model.probe,
+        outputs=outputs,
+        rate_hz=_GOLDEN_RATE_HZ,
+        waveforms=waveforms,
+        features=golden_features(waveforms, _GOLDEN_RATE_HZ, model.features),
+    )
 
 
 def _digest(lineage: Lineage) -> str:

@@ -22,13 +22,13 @@ import msgspec
 from models.errors import BundleRejected
 from models.features import CATALOGUE, schema_id
 from models.golden import ARRAYS, Golden, check_golden, decode_golden, encode_golden
-from models.history import History
-from models.manifest import FORMAT, Manifest
+from models.manifest import DEGRADATION, FAULT, FORMAT, OUTPUTS, Manifest
+from models.views import open_view
 
 LARGEST_BUNDLE = 16_000_000  # bytes, the whole file
 LARGEST = {"manifest.json": 500_000, "card.md": 500_000, "golden.json": 10_000, "model.onnx": 8_000_000}
 _ARRAY_FILES = tuple(f"golden/{name}.f32" for name in ARRAYS)
-FILES = ("manifest.json", "card.md", "golden.json", *_ARRAY_FILES, "model.onnx")
+FILES = ("manifest.json", "card.md", "golden.json", *_ARRAY_FILES, "model.onnx")  # which arrays: see `models.golden`
 _LARGEST_ARRAY = 4_000_000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
@@ -68,8 +68,9 @@ def unpack(data: bytes) -> Bundle:
     """
     content = _unzip(data)
     manifest = _decode_manifest(content["manifest.json"])
-    golden = decode_golden(content["golden.json"], {n: content[f"golden/{n}.f32"] for n in ARRAYS})
-    check_golden(golden, features=len(manifest.features), inputs=len(manifest.inputs))
+    arrays = {n: content[f"golden/{n}.f32"] for n in ARRAYS if f"golden/{n}.f32" in content}
+    golden = decode_golden(content["golden.json"], arrays)
+    check_golden(golden, manifest)
     try:
         card = content["card.md"].decode()
     except UnicodeDecodeError as e:
@@ -94,14 +95,24 @@ def check_manifest(manifest: Manifest) -> None:
         raise BundleRejected("its list of features is empty or names one twice", where=where)
     if manifest.feature_hash != feature_hash(manifest.features):
         raise BundleRejected("its feature hash is not the hash of its features", where=where)
-    history = manifest.history
-    if history.baseline_windows < 1 or min(history.fast_windows, history.slow_windows) < 1:
-        raise BundleRejected("its history needs at least one window", where=where)
-    if manifest.inputs != History(manifest.features, history).inputs:
+    if problem := manifest.view.problem():
+        raise BundleRejected(problem, where=where)
+    if manifest.inputs != open_view(manifest.view, manifest.features).inputs:
         raise BundleRejected("its inputs are not the condition vector of its features", where=where)
+    if problem := _problem_of_outputs(manifest):
+        raise BundleRejected(problem, where=where)
     t = manifest.thresholds
     if not 0 < t.warn <= t.act or t.deadband < 0 or min(t.on_delay_windows, t.off_delay_windows) < 1:
         raise BundleRejected("its thresholds must be 0 < warn <= act, with delays of at least one window", where=where)
+
+
+def _problem_of_outputs(manifest: Manifest) -> str:
+    outputs, faults = manifest.outputs, manifest.faults
+    if outputs != tuple(o for o in OUTPUTS if o in outputs) or DEGRADATION not in outputs:
+        return f"its outputs must be {DEGRADATION} and some of {', '.join(OUTPUTS[1:])}, in this order"
+    if len(set(faults)) != len(faults) or (FAULT in outputs) != (len(faults) > 1):
+        return f"the output {FAULT} needs two classes or more, each named once, and classes need the output"
+    return ""
 
 
 def feature_hash(features: tuple[str, ...]) -> str:
@@ -130,7 +141,7 @@ def _decode_manifest(data: bytes) -> Manifest:
 def _zip(content: Mapping[str, bytes]) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for name in FILES:
+        for name in (f for f in FILES if f in content):
             info = zipfile.ZipInfo(name, _EPOCH)
             info.create_system = 3  # Unix, wherever it was packed
             info.external_attr = 0o644 << 16
@@ -144,8 +155,10 @@ def _unzip(data: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
-            if tuple(e.filename for e in entries) != FILES:
-                raise BundleRejected(f"a bundle holds exactly {', '.join(FILES)}, in this order")
+            names = [e.filename for e in entries]
+            needed = [f for f in FILES if f in names or f not in _ARRAY_FILES]
+            if names != needed:
+                raise BundleRejected(f"a bundle holds {', '.join(FILES)}, in this order and nothing else")
             for entry in entries:
                 largest = LARGEST.get(entry.filename, _LARGEST_ARRAY)
                 if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > largest:

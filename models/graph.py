@@ -5,7 +5,7 @@ A graph is a program. A device runs only programs of a small, flat kind:
  * operators come from a list of plain arithmetic, without those that ask for gigabytes in forty bytes
    (`ConstantOfShape`, `Expand`, `Range`, loops); what can still grow (a product of two long vectors) meets the memory
    limit of the process that runs a graph for the first time;
- * one input (N, D) and two outputs (N,), (N, 3), with only N free.
+ * one input (N, D) and the outputs that its manifest names, with only N free.
 
 The device has no `onnx` package, so the few fields that matter are read with protobuf from a description of our own
 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3); fields that are not described are left alone by protobuf.
@@ -14,13 +14,13 @@ The device has no `onnx` package, so the few fields that matter are read with pr
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
 from models.errors import BundleRejected
-from models.manifest import INPUT, OUTPUTS
+from models.manifest import INPUT
 
 MOST_NODES = 2_000
 DOMAINS = ("", "ai.onnx")  # two spellings of ONNX's own operators
@@ -71,8 +71,11 @@ _FIELDS: dict[str, dict[str, tuple[int, str, bool]]] = {
 }
 
 
-def check_graph(onnx: bytes, *, inputs: int) -> None:
-    """Refuse a graph that is not of the kind above; `inputs` is D. Raises `BundleRejected` with the first reason."""
+def check_graph(onnx: bytes, *, inputs: int, outputs: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse a graph that is not of the kind above. Raises `BundleRejected` with the first reason.
+
+    `inputs` is D; `outputs` has the shape of each output, less the N in front (`Manifest.shapes`).
+    """
     model = _model_class()()
     try:
         model.ParseFromString(onnx)
@@ -91,7 +94,7 @@ def check_graph(onnx: bytes, *, inputs: int) -> None:
         _check_node(node)
     _check_tensors(graph.initializer)
     _check_values("input", graph.input, {INPUT: (None, inputs)})
-    _check_values("output", graph.output, {OUTPUTS[0]: (None,), OUTPUTS[1]: (None, 3)})
+    _check_values("output", graph.output, {name: (None, *shape) for name, shape in outputs.items()})
 
 
 def _check_node(node: Any) -> None:

@@ -20,12 +20,17 @@ FloatArray = NDArray[np.float32]
 _SMALLEST = 1e-12  # an amplitude of zero (dead sensor) must not make a logarithm infinite
 
 
-class HistoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class HistoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="view", tag="history"):
     """How much history a model looks at."""
 
     baseline_windows: int = 30  # windows that make the healthy start
     fast_windows: float = 10.0  # time constant of the fast moving average, in windows
     slow_windows: float = 60.0  # time constant of the slow moving average, in windows
+
+    def problem(self) -> str:
+        """What makes these settings useless, in a sentence; empty if nothing does."""
+        shortest = min(self.baseline_windows, self.fast_windows, self.slow_windows)
+        return "" if shortest >= 1 else "its history needs at least one window"
 
 
 class History:

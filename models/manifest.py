@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from models.history import HistoryConfig
+from models.views import ViewConfig
 
-FORMAT = 1  # raised when an older edge could misread a bundle
+# The ONNX graph: `condition` float32 (N, D) -> some of these, float32; the first is always there.
+INPUT = "condition"
+DEGRADATION = "degradation"  # (N,) 0 as new .. 1 failed; of an anomaly model: how far from its healthy self
+RUL = "rul_s"  # (N, 3) remaining useful life in seconds of the event time: p05, p50, p95
+FAULT = "fault"  # (N, K) probability of each class of fault; the first class is `normal`
+OUTPUTS = (DEGRADATION, RUL, FAULT)
+PROGNOSIS = (DEGRADATION, RUL)
+FORMAT = 2  # raised when an older edge could misread a bundle
 
 
 class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,7 +47,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     machine_class: str
     features: tuple[str, ...]
     feature_hash: str  # hex of models.features.schema_id over `features`
-    history: HistoryConfig
+    view: ViewConfig  # how the condition vector is made
     inputs: tuple[str, ...]  # the condition vector's names, D of them
     thresholds: Thresholds
     coverage: str  # what the intervals promise: "90 %, conformal over 12 machines" or "not guaranteed: 4 machines"
@@ -47,8 +55,16 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     evaluation: dict[str, Any]  # by measure: ours beside its floors, leaving one machine out
     parity_max_abs: float  # torch against ONNX Runtime on the golden vectors
     simulated: bool = False
+    outputs: tuple[str, ...] = PROGNOSIS  # of the graph, in its order; `degradation` is the first
+    faults: tuple[str, ...] = ()  # the classes of the output `fault`, K of them
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each output, less the N windows in front."""
+        return output_shapes(self.outputs, len(self.faults))
 
 
-# The ONNX graph: "condition" float32 (N, D) -> "degradation" float32 (N,), "rul_s" float32 (N, 3): p05, p50, p95.
-INPUT = "condition"
-OUTPUTS = ("degradation", "rul_s")
+def output_shapes(outputs: Sequence[str], faults: int = 0) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each output of a graph with so many classes of faults, less the N windows in front."""
+    known: dict[str, tuple[int, ...]] = {DEGRADATION: (), RUL: (3,), FAULT: (faults,)}
+    return {name: known[name] for name in outputs}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models.networks.condition import UNIT_S
 from training.config import TrainingConfig
 from training.dataset import Life
-from training.fit import log_ratio
+from training.fit import Weights, log_ratio
 from training.folds import Answers
 from training.metrics import Array, covered, rows_at, sustained, winkler
 
@@ -122,3 +122,9 @@ def promise(machines: int) -> str:
     if machines < GUARANTEED_FROM:
         return f"not guaranteed: {machines} machines"
     return f"90 % of the left-out cuts of {machines} machines; not of every machine"
+
+
+def adjust(weights: Weights, adjustment: Adjustment) -> Weights:
+    """Write trust and widening into the weights, so that they travel inside the graph."""
+    ends = np.array([-adjustment.widening, 0.0, adjustment.widening], dtype=np.float32)
+    return {**weights, "trust": np.array([adjustment.trust], dtype=np.float32), "widening": ends}

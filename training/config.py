@@ -6,13 +6,14 @@ import msgspec
 
 from models.features import WAVEFORM
 from models.history import HistoryConfig
+from models.views import ViewConfig
 
 
 class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is learned, how long, and how the thresholds are chosen."""
 
     features: tuple[str, ...] = tuple(spec.id for spec in WAVEFORM)  # ids, in the order the model sees them
-    history: HistoryConfig = HistoryConfig()
+    view: ViewConfig = HistoryConfig()
 
     # labels
     healthy_share: float = 0.5  # of a life: degradation is 0 up to here, then rises linearly to 1 at the failure

@@ -1,6 +1,6 @@
 """From feature rows and maintenance history to what a model learns from.
 
-Each window becomes the condition vector that the device would have seen (`models.history`), so a model is never trained
+Each window becomes the condition vector that the device would have seen (`models.views`), so a model is never trained
 on anything that its machine could not have known at that time.
 """
 
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from models.errors import DataInsufficient
-from models.history import History
+from models.views import open_view
 from training.config import TrainingConfig
 from training.labels import FAILED, Maintenance, degradation_target, split_lives
 
@@ -80,7 +80,7 @@ def build(features: pa.Table, history: Sequence[Maintenance], config: TrainingCo
         found = list(_lives(f"{site}/{name}" if site else name, rows, mine, config, left_out))
         lives += found
     _check(lives, history, left_out, config)
-    return Dataset(History(config.features, config.history).inputs, tuple(lives), _digest(lives), tuple(left_out))
+    return Dataset(open_view(config.view, config.features).inputs, tuple(lives), _digest(lives), tuple(left_out))
 
 
 def _by_machine(features: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
@@ -118,7 +118,7 @@ def _lives(
         )
         low, high = config.rul_shares
         if life is None:
-            left_out.append(f"{machine}: a life of fewer than {config.history.baseline_windows + 2} windows")
+            left_out.append(f"{machine}: a life with fewer than two windows after its healthy start")
         elif not ((life.share >= low) & (life.share <= high)).any():
             left_out.append(f"{machine}: no windows between {low:.0%} and {high:.0%} of a life")
         else:
@@ -135,12 +135,12 @@ def _replay(
     failed_ns: int,
     config: TrainingConfig,
 ) -> Life | None:
-    """Run the windows of one life through `History`, in order, as the device does."""
-    history = History(config.features, config.history)
+    """Run the windows of one life through the model's view, in order, as the device does."""
+    view = open_view(config.view, config.features)
     conditions, seen = [], []
     for window in np.split(inside, np.flatnonzero(np.diff(times[inside])) + 1):
         time_ns = int(times[window[0]])
-        condition = history.update(time_ns * 1e-9, {channels[i]: values[i] for i in window})
+        condition = view.update(time_ns * 1e-9, {channels[i]: values[i] for i in window})
         if condition is not None:
             conditions.append(condition)
             seen.append(time_ns)

@@ -1,4 +1,4 @@
-"""Weights to ONNX: the same weights give the same bytes, wherever they are exported.
+"""Networks to ONNX: the same weights give the same bytes, wherever they are exported.
 
 PyTorch's exporter writes source paths, line numbers and its own version into nodes; all of that is removed, so that two
 folders give one file and a bundle tells nothing about the machine it was made on.
@@ -8,33 +8,38 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
+from torch import nn
 
+from models.errors import ForewarnError
 from models.graph import check_graph
-from models.manifest import INPUT, OUTPUTS
-from training.calibrate import Adjustment
-from training.dataset import FloatArray
-from training.fit import Weights, load, repeatable
+from models.history import FloatArray
+from models.manifest import INPUT, OUTPUTS, RUL
+from training.fit import repeatable
 
 OPSET = 18
 IR_VERSION = 10
-PARITY = 1e-4  # largest difference of torch and ONNX Runtime that is exported, relative for remaining life
+PARITY = 1e-5  # largest difference of torch and ONNX Runtime that is exported; how it is measured: `parity`
 
 
-def adjust(weights: Weights, adjustment: Adjustment) -> Weights:
-    """Write trust and widening into the weights, so that they travel inside the graph."""
-    ends = np.array([-adjustment.widening, 0.0, adjustment.widening], dtype=np.float32)
-    return {**weights, "trust": np.array([adjustment.trust], dtype=np.float32), "widening": ends}
+def export(network: nn.Module, probe: FloatArray, outputs: Mapping[str, tuple[int, ...]]) -> tuple[bytes, float]:
+    """Export a network that takes conditions (N, D) and prove it on the probe (m, D): the graph and its parity.
+
+    `outputs` are the network's, in its order, with their shapes less the N in front.
+    """
+    data = _to_onnx(network, probe.shape[1], outputs)
+    off = parity(network, data, probe, tuple(outputs))
+    if not off <= PARITY:
+        raise ForewarnError(f"the exported graph differs from torch by {off:.2g}, more than {PARITY:g}")
+    return data, off
 
 
-def to_onnx(weights: Weights) -> bytes:
-    """Export a network: condition (N, D) -> degradation (N,), rul_s (N, 3). Checked against what devices accept."""
-    network = load(weights)
-    inputs = weights["location"].shape[0] + 1
+def _to_onnx(network: nn.Module, inputs: int, outputs: Mapping[str, tuple[int, ...]]) -> bytes:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with repeatable(0), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about itself
@@ -44,7 +49,7 @@ def to_onnx(weights: Weights) -> bytes:
             dynamo=True,
             opset_version=OPSET,
             input_names=[INPUT],
-            output_names=list(OUTPUTS),
+            output_names=list(outputs),
             dynamic_shapes=({0: torch.export.Dim("N")},),
             verbose=False,
         )
@@ -52,30 +57,32 @@ def to_onnx(weights: Weights) -> bytes:
     model = _strip(program.model_proto)
     onnx.checker.check_model(model, full_check=True)
     data: bytes = model.SerializeToString(deterministic=True)
-    check_graph(data, inputs=inputs)
+    check_graph(data, inputs=inputs, outputs=outputs)
     return data
 
 
-def parity(weights: Weights, data: bytes, condition: FloatArray) -> float:
+def parity(network: nn.Module, data: bytes, condition: FloatArray, outputs: tuple[str, ...]) -> float:
     """Largest difference between torch and ONNX Runtime on (m, D).
 
-    Of degradation it is absolute, of remaining life relative to the larger of the value and a minute.
+    Of a remaining life it is relative to the larger of the value and a minute, of the other outputs absolute.
     """
-    degradation, rul_s = run_onnx(data, condition)
-    network = load(weights)
+    ours = run_onnx(data, condition, outputs)
     with repeatable(0), torch.no_grad():
-        wanted_degradation, wanted_rul = (t.numpy() for t in network(torch.from_numpy(np.array(condition))))
-    off_rul = np.abs(rul_s - wanted_rul) / np.maximum(np.abs(wanted_rul), 60.0)
-    return float(max(np.abs(degradation - wanted_degradation).max(), off_rul.max()))
+        wanted = network(torch.from_numpy(np.array(condition)))
+    worst = 0.0
+    for name, tensor in zip(outputs, wanted if isinstance(wanted, tuple) else (wanted,), strict=True):
+        value = tensor.numpy()
+        scale = np.maximum(np.abs(value), 60.0) if name == RUL else 1.0
+        worst = max(worst, float((np.abs(ours[name] - value) / scale).max()))
+    return worst
 
 
-def run_onnx(data: bytes, condition: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """What a device computes: degradation (m,), rul_s (m, 3)."""
+def run_onnx(data: bytes, condition: FloatArray, outputs: tuple[str, ...]) -> dict[str, FloatArray]:
+    """What a device computes of (m, D), by output."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    degradation, rul_s = session.run(list(OUTPUTS), {INPUT: condition})
-    return degradation, rul_s
+    return dict(zip(outputs, session.run(list(outputs), {INPUT: condition}), strict=True))
 
 
 def _strip(model: onnx.ModelProto) -> onnx.ModelProto:

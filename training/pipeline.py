@@ -12,15 +12,15 @@ import numpy as np
 import onnx
 import torch
 
-from models.errors import ForewarnError
-from models.manifest import Lineage, Thresholds
+from models.manifest import PROGNOSIS, Lineage, Thresholds, output_shapes
 from training import evaluate
-from training.calibrate import Adjustment, choose_adjustment, promise
+from training.calibrate import Adjustment, adjust, choose_adjustment, promise
 from training.config import TrainingConfig
 from training.dataset import Dataset, FloatArray
-from training.export import PARITY, adjust, parity, to_onnx
-from training.fit import Weights, fit
+from training.export import export
+from training.fit import Weights, fit, load
 from training.folds import Groups, Left, answers_of, group_machines, left_out, lives_without, plan
+from training.model import Model
 
 Say = Callable[[str], None]
 
@@ -48,18 +48,11 @@ class Job:
 Runner = Callable[[Job, Say], Mapping[Left, Weights]]  # runs a job's fits, in any order and anywhere
 
 
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A model that is ready to be packed, and all that is known of its worth."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained(Model):
+    """A model of degradation and remaining life; `evaluation` is as `training.evaluate.summarise` gives it."""
 
-    onnx: bytes
-    thresholds: Thresholds
-    coverage: str  # what the intervals promise
-    evaluation: dict[str, Any]  # as `training.evaluate.summarise` gives it, and the adjustment
     judged: tuple[evaluate.Judged, ...]
-    parity_max_abs: float
-    lineage: Lineage
-    probe: FloatArray  # (m, D) conditions of the training machines, healthy to failed: for golden vectors
 
 
 def train(dataset: Dataset, config: TrainingConfig, *, seed: int, run: Runner, say: Say) -> Trained:
@@ -75,13 +68,14 @@ def train(dataset: Dataset, config: TrainingConfig, *, seed: int, run: Runner, s
     adjustment = choose_adjustment(unseen, config)
     limits = evaluate.choose_model_limits(unseen, config)
     final = adjust(weights[frozenset()], adjustment)
-    data = to_onnx(final)
     probe = _probe(dataset)
-    off = parity(final, data, probe)
-    if not off <= PARITY:
-        raise ForewarnError(f"the exported graph differs from torch by {off:.2g}, more than {PARITY:g}")
+    data, off = export(load(final), probe, output_shapes(PROGNOSIS))
     return Trained(
         onnx=data,
+        features=config.features,
+        view=config.view,
+        inputs=dataset.inputs,
+        outputs=PROGNOSIS,
         thresholds=Thresholds(
             warn=limits.warn,
             act=limits.act,

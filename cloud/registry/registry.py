@@ -64,7 +64,7 @@ class Registry:
     def publish(self, data: bytes) -> str:
         """Check a bundle, sign it as a candidate, and return its name; publishing the same bytes again is fine."""
         bundle = unpack(data)
-        check_graph(bundle.onnx, inputs=len(bundle.manifest.inputs))
+        check_graph(bundle.onnx, inputs=len(bundle.manifest.inputs), outputs=bundle.manifest.shapes)
         name = bundle.manifest.name
         if not self.trust_root.exists():
             self.initialise()

@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference.loaded import LoadedBundle
-from edge.types import Assessment, FeatureRow, Kind, Machine, Quality
+from edge.types import Assessment, FeatureRow, Machine, Quality
 from models.features import WAVEFORM
 from models.history import History, HistoryConfig
+from models.views import View, ViewConfig, open_view
 
-LEARNING, NOT_FINITE = "too_little_history", "not_finite"  # why there is no estimate
+LEARNING, NOT_FINITE, NOT_ITS_TASK = "too_little_history", "not_finite", "not_its_task"  # why there is no estimate
 _KEPT = tuple(spec.id for spec in WAVEFORM)
 
 
@@ -63,17 +64,17 @@ class Judge:
     def _begin(self) -> None:
         self._kept = History(_KEPT)
         self._kept_columns = _Columns(_KEPT)
-        self._own: History | None = None  # the bundle's, where it is more than a part of the kept one
+        self._own: View | None = None  # the bundle's, where it is more than a part of the kept one
         self._part: NDArray[np.intp] | None = None  # of the kept condition, where the bundle's is a part of it
         if self.bundle is None:
             return
-        features, config = self.bundle.manifest.features, self.bundle.manifest.history
+        features, config = self.bundle.manifest.features, self.bundle.manifest.view
         if config == HistoryConfig() and set(features) <= set(_KEPT):
             at = [_KEPT.index(f) for f in features]
             width = len(_KEPT)
             self._part = np.array([*at, *(i + width for i in at), *(i + 2 * width for i in at), 3 * width], np.intp)
         else:
-            self._own = History(features, config)
+            self._own = open_view(config, features)
             self._own_columns = _Columns(features)
 
     def update(self, time_s: float, rows: Sequence[FeatureRow]) -> Assessment | None:
@@ -82,30 +83,45 @@ class Judge:
         `time_s` is the event time. Rows of a faulty sensor are left out. While the healthy start is being learned the
         degradation is 0, which is what a start means, and there is no estimate.
         """
-        usable = [r for r in rows if r.kind is Kind.FEATURES and not r.quality & Quality.SENSOR_FAULT]
+        usable = [r for r in rows if not r.quality & Quality.SENSOR_FAULT]
         kept = self._kept_columns.pick(usable)
         condition = self._kept.update(time_s, kept) if kept else None
         if self.bundle is None:
             return None
-        history, seen = self._kept, kept
+        view: View = self._kept
+        seen = kept
         if self._own is not None:
-            history, seen = self._own, self._own_columns.pick(usable)
-            condition = history.update(time_s, seen) if seen else None
+            view, seen = self._own, self._own_columns.pick(usable)
+            condition = view.update(time_s, seen) if seen else None
         elif condition is not None:
             condition = condition[self._part]
         if not seen:
             return None
         if condition is None:
-            return self._no_estimate(NOT_FINITE if history.learned else LEARNING)
+            return self._no_estimate(NOT_FINITE if view.learned else LEARNING)
         return self._assess(condition, self.bundle)
 
     def _assess(self, condition: NDArray[np.float32], bundle: LoadedBundle) -> Assessment:
-        degradation, rul_s = bundle.infer(condition[None])
-        if not (np.isfinite(degradation).all() and np.isfinite(rul_s).all()):
+        answer = bundle.infer(condition[None])
+        if not all(
+            np.isfinite(part).all() for part in (answer.degradation, answer.rul_s, answer.fault) if part is not None
+        ):
             return self._no_estimate(NOT_FINITE)
-        self._degradation = min(max(float(degradation[0]), 0.0), 1.0)
-        p05, p50, p95 = sorted(max(v, 0.0) for v in rul_s[0].tolist())
-        return Assessment(bundle=bundle.name, degradation=self._degradation, rul_s=(p05, p50, p95))
+        self._degradation = min(max(float(answer.degradation[0]), 0.0), 1.0)
+        faults = (
+            {} if answer.fault is None else dict(zip(bundle.manifest.faults, answer.fault[0].tolist(), strict=True))
+        )
+        rul_s = None
+        if answer.rul_s is not None:
+            p05, p50, p95 = sorted(max(v, 0.0) for v in answer.rul_s[0].tolist())
+            rul_s = (p05, p50, p95)
+        return Assessment(
+            bundle=bundle.name,
+            degradation=self._degradation,
+            rul_s=rul_s,
+            reason="" if rul_s else NOT_ITS_TASK,
+            faults=faults,
+        )
 
     def _no_estimate(self, reason: str) -> Assessment:
         assert self.bundle is not None
@@ -141,12 +157,12 @@ class Judge:
             return
         if _is_of(state, self._own):
             self._own.load(bytes(state["own"]))
-        else:
+        elif isinstance(self._own, History):
             self._own = self._kept.narrowed(self._own.features, self._own.config) or self._own
 
 
-def _is_of(state: Mapping[str, msgspec.Raw], history: History) -> bool:
+def _is_of(state: Mapping[str, msgspec.Raw], view: View) -> bool:
     if "own" not in state:
         return False
     features = msgspec.json.decode(state["features"], type=tuple[str, ...])
-    return features == history.features and msgspec.json.decode(state["config"], type=HistoryConfig) == history.config
+    return features == view.features and msgspec.json.decode(state["config"], type=ViewConfig) == view.config

@@ -5,6 +5,7 @@ One thread without spinning: on models of this size a second thread costs twice 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,18 @@ from numpy.typing import NDArray
 from models.bundle import unpack
 from models.errors import BundleRejected
 from models.graph import check_graph
-from models.manifest import INPUT, OUTPUTS, Manifest
+from models.manifest import DEGRADATION, FAULT, INPUT, RUL, Manifest
 
 FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a graph gives for N windows; None is an output that its model does not have."""
+
+    degradation: FloatArray  # (N,) 0 as new .. 1 failed
+    rul_s: FloatArray | None  # (N, 3) p05, p50, p95
+    fault: FloatArray | None  # (N, K) probabilities, in the order of the manifest's `faults`
 
 
 class LoadedBundle:
@@ -26,7 +36,7 @@ class LoadedBundle:
     def __init__(self, manifest: Manifest, onnx: bytes) -> None:
         """Load the graph; BundleRejected when it is not one that a device may run, or not one of this manifest."""
         self.manifest = manifest
-        check_graph(onnx, inputs=len(manifest.inputs))
+        check_graph(onnx, inputs=len(manifest.inputs), outputs=manifest.shapes)
         try:
             self._session = ort.InferenceSession(onnx, _options(), providers=["CPUExecutionProvider"])
         except Exception as e:  # ONNX Runtime's errors have no common class below Exception
@@ -47,10 +57,11 @@ class LoadedBundle:
         """The bundle's name."""
         return self.manifest.name
 
-    def infer(self, condition: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """(N, D) conditions -> degradation (N,) and remaining life (N, 3) in seconds, as the graph gives them."""
-        degradation, rul_s = self._session.run(OUTPUTS, {INPUT: condition})
-        return degradation, rul_s
+    def infer(self, condition: FloatArray) -> Answer:
+        """(N, D) conditions -> what the graph gives."""
+        names = self.manifest.outputs
+        found = dict(zip(names, self._session.run(names, {INPUT: condition}), strict=True))
+        return Answer(found[DEGRADATION], found.get(RUL), found.get(FAULT))
 
 
 def _options() -> Any:

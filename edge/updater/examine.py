@@ -13,9 +13,9 @@ from edge.features import Extractor
 from edge.types import Channel, ChannelKind, FloatArray, Machine, Window
 from models.bundle import Bundle, unpack
 from models.errors import BundleRejected
-from models.golden import compare_features, compare_outputs
+from models.golden import compare_features, compare_outputs, needs_waveforms
 from models.graph import check_graph
-from models.manifest import INPUT, OUTPUTS
+from models.manifest import INPUT, Manifest
 
 _CHANNEL = "golden"
 _CALM = 4  # ONNX Runtime's severity "fatal": what it would print comes as an exception
@@ -33,10 +33,15 @@ def examine(data: bytes, machine_class: str) -> tuple[Bundle, float, float]:
             f"it is for machines of class {manifest.machine_class}, this device watches {machine_class}",
             where=f"bundle {manifest.name}",
         )
-    check_graph(bundle.onnx, inputs=len(manifest.inputs))
-    features = golden_features(bundle.golden.waveforms, bundle.golden.rate_hz, manifest.features)
-    feature_difference = compare_features(features, bundle.golden, manifest.features)
-    return bundle, feature_difference, _try_model(bundle)
+    check_graph(bundle.onnx, inputs=len(manifest.inputs), outputs=manifest.shapes)
+    return bundle, _try_features(bundle), _try_model(bundle)
+
+
+def _try_features(bundle: Bundle) -> float:
+    golden, names = bundle.golden, bundle.manifest.features
+    if not needs_waveforms(names) or golden.waveforms is None:
+        return 0.0
+    return compare_features(golden_features(golden.waveforms, golden.rate_hz, names), golden, names)
 
 
 def golden_features(waveforms: FloatArray, rate_hz: float, features: tuple[str, ...]) -> FloatArray:
@@ -61,20 +66,20 @@ def _try_model(bundle: Bundle) -> float:
     options.log_severity_level = _CALM
     try:
         session = onnxruntime.InferenceSession(bundle.onnx, options, providers=["CPUExecutionProvider"])
-        degradation, rul_s = _infer(session, bundle.golden.condition)
-        _infer(session, bundle.golden.condition[:1])  # as the agent will: one window at a time
+        outputs = _infer(session, bundle.golden.condition, bundle.manifest)
+        _infer(session, bundle.golden.condition[:1], bundle.manifest)  # as the agent will: one window at a time
     except BundleRejected:
         raise
     except Exception as e:  # its errors share no base class; whatever it is, the model cannot run
         raise BundleRejected(f"ONNX Runtime cannot run the model: {str(e).splitlines()[0][:300]}") from e
-    return compare_outputs(degradation, rul_s, bundle.golden)
+    return compare_outputs(outputs, bundle.golden)
 
 
-def _infer(session: Any, condition: FloatArray) -> tuple[FloatArray, FloatArray]:
-    degradation, rul_s = session.run(list(OUTPUTS), {INPUT: condition})
-    n = len(condition)
-    if degradation.shape != (n,) or rul_s.shape != (n, 3):
-        raise BundleRejected(f"the model gives {degradation.shape} and {rul_s.shape} for {n} windows")
-    if not (np.isfinite(degradation).all() and np.isfinite(rul_s).all()):
-        raise BundleRejected("the model gives values that are not finite on the golden vectors")
-    return degradation, rul_s
+def _infer(session: Any, condition: FloatArray, manifest: Manifest) -> dict[str, FloatArray]:
+    outputs = dict(zip(manifest.outputs, session.run(list(manifest.outputs), {INPUT: condition}), strict=True))
+    for name, shape in manifest.shapes.items():
+        if outputs[name].shape != (len(condition), *shape):
+            raise BundleRejected(f"the model gives {name} as {outputs[name].shape} for {len(condition)} windows")
+        if not np.isfinite(outputs[name]).all():
+            raise BundleRejected("the model gives values that are not finite on the golden vectors")
+    return outputs

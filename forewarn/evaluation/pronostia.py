@@ -12,17 +12,19 @@ import pyarrow as pa
 
 from edge.inference import LoadedBundle
 from edge.sensors.recording import Recording
-from edge.sensors.replay import find_recordings
 from edge.types import Kind
+from forewarn.evaluation.files import recordings
+from forewarn.evaluation.pronostia_score import describe, score
 from forewarn.training import pack_bundle
 from forewarn.whatif import estimate, listen
-from models.errors import RecordingRejected
+from training.card import write_card
 from training.config import TrainingConfig
 from training.dataset import build
 from training.labels import FAILED, Maintenance
 from training.pipeline import Say, run_here, train
 
 CLASS = "bearing"
+__all__ = ["describe", "evaluate", "score"]
 
 
 def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[dict[str, Any]]:
@@ -30,7 +32,7 @@ def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[
 
     A test recording may stop anywhere: each line uses nothing that comes after its snapshot.
     """
-    seen, unseen = _recordings(train_on, say), _recordings(test_on, say)
+    seen, unseen = recordings(train_on, say), recordings(test_on, say)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "bundle.fwb"
         file.write_bytes(_trained(seen, seed=seed, say=say))
@@ -40,28 +42,17 @@ def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[
             say(f"listened to {recording.name}")
 
 
-def _recordings(folder: Path, say: Say) -> list[Recording]:
-    found = find_recordings([folder])
-    for rejected in found:
-        if isinstance(rejected, RecordingRejected):
-            say(f"not used: {rejected}")
-    usable = [r for r in found if not isinstance(r, RecordingRejected)]
-    if not usable:
-        raise RecordingRejected("no usable recording", where=str(folder), mend="see docs for the formats")
-    return usable
-
-
-def _trained(recordings: Sequence[Recording], *, seed: int, say: Say) -> bytes:
+def _trained(seen: Sequence[Recording], *, seed: int, say: Say) -> bytes:
     config = TrainingConfig()
     tables, history = [], []
-    for recording in recordings:
+    for recording in seen:
         table = feature_table(recording, config.features)
         tables.append(table)
         end = int(np.max(table["event_time_ns"].to_numpy()))
         history.append(Maintenance(time_ns=end, machine=recording.name, event=FAILED))
     dataset = build(pa.concat_tables(tables), history, config)
     trained = train(dataset, config, seed=seed, run=run_here, say=say)
-    return pack_bundle(CLASS, dataset, trained, config, simulated=False)[1]
+    return pack_bundle(CLASS, trained, card=lambda name: write_card(name, CLASS, dataset, trained, simulated=False))[1]
 
 
 def feature_table(recording: Recording, features: Sequence[str]) -> pa.Table:

@@ -39,8 +39,8 @@ def test_each_way_is_charged_with_its_own_time() -> None:
 def test_the_network_is_of_the_size_that_ships_and_runs_on_the_edge() -> None:
     manifest, onnx_file = network.bundle()
     assert 13_000 < network.parameters(onnx_file) < 15_500
-    degradation, rul_s = LoadedBundle(manifest, onnx_file).infer(np.zeros((2, len(manifest.inputs)), np.float32))
-    assert (degradation.shape, rul_s.shape) == ((2,), (2, 3))
+    answer = LoadedBundle(manifest, onnx_file).infer(np.zeros((2, len(manifest.inputs)), np.float32))
+    assert (answer.degradation.shape, answer.rul_s.shape) == ((2,), (2, 3))
 
 
 def test_the_textbook_computes_the_same_kind_of_figures_as_we_do() -> None:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from edge.sensors.replay import find_recordings
-from forewarn.evaluation.score import phm_2012, score
+from forewarn.evaluation.pronostia_score import phm_2012, score
 from forewarn.whatif import listen
 from models.errors import WrongUse
 

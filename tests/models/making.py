@@ -41,6 +41,9 @@ class Parts:
     def with_golden(self, **changes: object) -> Parts:
         return replace(self, golden=replace(self.golden, **changes))
 
+    def with_output(self, **changes: np.ndarray) -> Parts:
+        return self.with_golden(outputs={**self.golden.outputs, **changes})
+
     def with_onnx(self, data: bytes) -> Parts:
         return replace(self, onnx=data)
 
@@ -105,8 +108,7 @@ def make_parts(name: str = "bearing-1", machine_class: str = "bearing", seed: in
         waveforms=waveforms,
         features=golden_features(waveforms, RATE_HZ, FEATURES),
         condition=condition,
-        degradation=degradation,
-        rul_s=rul_s,
+        outputs={"degradation": degradation, "rul_s": rul_s},
     )
     manifest = Manifest(
         format=FORMAT,
@@ -114,7 +116,7 @@ def make_parts(name: str = "bearing-1", machine_class: str = "bearing", seed: in
         machine_class=machine_class,
         features=FEATURES,
         feature_hash=feature_hash(FEATURES),
-        history=HistoryConfig(),
+        view=HistoryConfig(),
         inputs=History(FEATURES).inputs,
         thresholds=Thresholds(warn=0.5, act=0.8),
         coverage="not guaranteed: a model for tests",

@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -12,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.bundle import FILES, unpack
+from models.bundle import FILES, feature_hash, unpack
 from models.errors import BundleRejected
-from models.golden import Tolerances
+from models.golden import Golden, Tolerances
 from models.history import HistoryConfig
 from models.manifest import Thresholds
+from models.views import open_view
 from tests.models.making import FEATURES, make_parts
 
 PARTS = make_parts()
@@ -47,8 +49,28 @@ def packed_with(name: str, data: bytes) -> bytes:
 def test_what_was_packed_comes_out_again():
     bundle = unpack(DATA)
     assert (bundle.manifest, bundle.onnx, bundle.card) == (PARTS.manifest, PARTS.onnx, PARTS.card)
-    for name in ("waveforms", "features", "condition", "degradation", "rul_s"):
-        np.testing.assert_array_equal(getattr(bundle.golden, name), getattr(PARTS.golden, name))
+    assert list(bundle.golden.arrays) == ["waveforms", "features", "condition", "degradation", "rul_s"]
+    for name, array in bundle.golden.arrays.items():
+        np.testing.assert_array_equal(array, PARTS.golden.arrays[name])
+
+
+def test_a_model_of_slow_channels_that_only_tells_faults_is_packed_without_waveforms():
+    """What a bundle does not say is not in it: no remaining life, no waveform."""
+    view = HistoryConfig()
+    condition = np.ones((2, 4), np.float32)
+    outputs = {"degradation": np.zeros(2, np.float32), "fault": np.full((2, 2), 0.5, np.float32)}
+    features = ("level@1",)
+    parts = PARTS.with_manifest(
+        features=features,
+        feature_hash=feature_hash(features),
+        inputs=open_view(view, features).inputs,
+        outputs=tuple(outputs),
+        faults=("normal", "leak"),
+    )
+    bundle = unpack(replace(parts, golden=Golden(condition=condition, outputs=outputs)).pack())
+    assert list(bundle.golden.arrays) == ["condition", "degradation", "fault"]
+    assert bundle.manifest.shapes == {"degradation": (), "fault": (2,)}
+    assert bundle.golden.waveforms is None
 
 
 def test_two_folders_and_two_hash_seeds_give_the_same_bytes(tmp_path: Path, repository: Path):
@@ -110,7 +132,7 @@ def test_a_file_of_another_form_is_refused(data: bytes):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"format": 2}, "update the software"),
+        ({"format": 3}, "update the software"),
         ({"format": 0}, "format"),
         ({"name": "../up"}, "name"),
         ({"name": ""}, "name"),
@@ -119,7 +141,13 @@ def test_a_file_of_another_form_is_refused(data: bytes):
         ({"features": FEATURES[:-1]}, "hash"),
         ({"feature_hash": "0" * 16}, "hash"),
         ({"inputs": ("log_age_h",)}, "condition vector"),
-        ({"history": HistoryConfig(baseline_windows=0)}, "history"),
+        ({"view": HistoryConfig(baseline_windows=0)}, "history"),
+        ({"outputs": ("rul_s",)}, "outputs"),
+        ({"outputs": ("rul_s", "degradation")}, "outputs"),
+        ({"outputs": ("degradation", "fault")}, "two classes"),
+        ({"faults": ("normal", "inner")}, "classes"),
+        ({"outputs": ("degradation", "fault"), "faults": ("normal", "normal")}, "two classes"),
+        ({"outputs": ("degradation",)}, "arrays"),
         ({"thresholds": Thresholds(warn=0.9, act=0.8)}, "thresholds"),
         ({"thresholds": Thresholds(warn=float("nan"), act=0.8)}, "manifest"),
     ],
@@ -135,7 +163,7 @@ def test_a_manifest_that_contradicts_itself_is_not_packed(changes: dict[str, obj
         ("manifest.json", b"{", "not readable"),
         ("manifest.json", b"[" * 5000, "not readable"),
         ("manifest.json", b"[]", "format"),
-        ("manifest.json", b'{"format":1}', "not readable"),
+        ("manifest.json", b'{"format":2}', "not readable"),
         ("manifest.json", b" " + content_of(DATA)["manifest.json"], "canonical"),
         ("manifest.json", content_of(DATA)["manifest.json"][:-1] + b',"zzz":1}', "not readable"),
         ("golden.json", b"{}", "header"),
@@ -155,8 +183,9 @@ def test_a_file_inside_that_is_not_what_it_should_be_is_refused(file: str, data:
     [
         ({"features": PARTS.golden.features[:, 1:]}, "features"),
         ({"condition": PARTS.golden.condition[:, 1:]}, "condition"),
-        ({"rul_s": PARTS.golden.rul_s[:, ::-1]}, "rise"),
-        ({"degradation": np.full(5, np.nan, np.float32)}, "finite"),
+        ({"outputs": PARTS.golden.outputs | {"rul_s": PARTS.golden.outputs["rul_s"][:, ::-1]}}, "rise"),
+        ({"outputs": PARTS.golden.outputs | {"degradation": np.full(5, np.nan, np.float32)}}, "finite"),
+        ({"waveforms": None}, "waveforms"),
         ({"waveforms": PARTS.golden.waveforms * np.inf}, "finite"),
         ({"waveforms": PARTS.golden.waveforms[:, :8]}, "samples"),
         ({"rate_hz": 0.0}, "rate"),

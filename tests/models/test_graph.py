@@ -11,8 +11,10 @@ from onnx import TensorProto, helper
 
 from models.errors import BundleRejected
 from models.graph import OPERATORS, check_graph
+from models.manifest import PROGNOSIS, output_shapes
 from tests.models.making import WIDTH, graph, small_model, tensor
 
+OUTPUTS = output_shapes(PROGNOSIS)
 GOOD = small_model().SerializeToString()
 
 
@@ -56,7 +58,7 @@ def foreign(model: onnx.ModelProto) -> None:
 
 
 def test_a_plain_model_is_accepted():
-    check_graph(GOOD, inputs=WIDTH)
+    check_graph(GOOD, inputs=WIDTH, outputs=OUTPUTS)
 
 
 def test_every_allowed_operator_exists_in_onnx():
@@ -87,7 +89,7 @@ def test_every_allowed_operator_exists_in_onnx():
 )
 def test_a_graph_that_could_harm_a_device_is_refused(data: bytes, words: str):
     with pytest.raises(BundleRejected, match=words):
-        check_graph(data, inputs=WIDTH)
+        check_graph(data, inputs=WIDTH, outputs=OUTPUTS)
 
 
 @pytest.mark.parametrize(
@@ -103,19 +105,19 @@ def test_a_graph_that_could_harm_a_device_is_refused(data: bytes, words: str):
 def test_only_the_number_of_windows_may_be_free(outputs: dict[str, list[object]]):
     model = graph(small_model().graph.node, small_model().graph.initializer, outputs=outputs)
     with pytest.raises(BundleRejected):
-        check_graph(model.SerializeToString(), inputs=WIDTH)
+        check_graph(model.SerializeToString(), inputs=WIDTH, outputs=OUTPUTS)
 
 
 def test_another_width_than_the_manifest_says_is_refused():
     with pytest.raises(BundleRejected, match="condition"):
-        check_graph(GOOD, inputs=WIDTH + 1)
+        check_graph(GOOD, inputs=WIDTH + 1, outputs=OUTPUTS)
 
 
 @given(st.binary(max_size=200))
 @settings(max_examples=300, deadline=None)
 def test_any_bytes_are_judged_without_another_error(data: bytes):
     with pytest.raises(BundleRejected):
-        check_graph(data, inputs=WIDTH)
+        check_graph(data, inputs=WIDTH, outputs=OUTPUTS)
 
 
 @given(position=st.integers(0, 400), value=st.integers(0, 255))
@@ -124,4 +126,4 @@ def test_a_damaged_graph_is_judged_without_another_error(position: int, value: i
     data = bytearray(GOOD)
     data[position] = value
     with contextlib.suppress(BundleRejected):
-        check_graph(bytes(data), inputs=WIDTH)
+        check_graph(bytes(data), inputs=WIDTH, outputs=OUTPUTS)

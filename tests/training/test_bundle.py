@@ -89,9 +89,9 @@ def test_training_publishes_a_bundle_that_a_device_accepts_and_makes_the_same_on
     assert cloud.registry.read(bundle.manifest.name) == out.read_bytes()
     assert cloud.registry.verify(out.read_bytes()) == "candidate"
 
-    degradation, rul_s = LoadedBundle.open(out).infer(bundle.golden.condition)
-    assert np.isfinite(degradation).all()
-    assert np.isfinite(rul_s).all()
+    answer = LoadedBundle.open(out).infer(bundle.golden.condition)
+    assert np.isfinite(answer.degradation).all()
+    assert np.isfinite(answer.rul_s).all()
     assert plot.stat().st_size > 1000
     assert "k x age" in ran.output
 

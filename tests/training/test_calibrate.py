@@ -6,9 +6,8 @@ import pytest
 
 from tests.training.fleet import SMALL
 from tests.training.test_metrics import life
-from training.calibrate import Adjustment, choose_adjustment, choose_limits, promise
+from training.calibrate import Adjustment, adjust, choose_adjustment, choose_limits, promise
 from training.dataset import Dataset
-from training.export import adjust
 from training.fit import answer, fit
 from training.folds import Answers
 from training.metrics import covered, rows_at

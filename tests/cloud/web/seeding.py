@@ -73,7 +73,7 @@ MANIFEST = Manifest(
     machine_class="bearing",
     features=("rms@1",),
     feature_hash="00",
-    history=HistoryConfig(),
+    view=HistoryConfig(),
     inputs=("rms@1:fast",),
     thresholds=Thresholds(warn=0.5, act=0.75),
     coverage="not guaranteed: 4 machines",

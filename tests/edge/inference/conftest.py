@@ -26,14 +26,14 @@ MACHINE = Machine(
 )
 
 
-def _graph(width: int, column: int, gain: float, quantiles: Sequence[float]) -> bytes:
-    """degradation = gain * column; rul_s = quantiles - 3600 * column."""
+def _graph(width: int, column: int, gain: float, quantiles: Sequence[float], second: str) -> bytes:
+    """degradation = gain * column; the second output = quantiles - 3600 * column, of faults the quantiles alone."""
     pick = np.zeros((width, 1), np.float32)
     pick[column] = 1.0
     weights = {
         "pick": pick,
         "gain": np.array([[gain]], np.float32),
-        "hours": np.full((1, 3), -3600.0, np.float32),
+        "hours": np.full((1, 3), -3600.0 if second == "rul_s" else 0.0, np.float32),
         "quantiles": np.array(quantiles, np.float32),
         "axis": np.array([1], np.int64),
     }
@@ -42,14 +42,14 @@ def _graph(width: int, column: int, gain: float, quantiles: Sequence[float]) -> 
         helper.make_node("MatMul", ["x", "gain"], ["a"]),
         helper.make_node("Squeeze", ["a", "axis"], ["degradation"]),
         helper.make_node("MatMul", ["x", "hours"], ["b"]),
-        helper.make_node("Add", ["b", "quantiles"], ["rul_s"]),
+        helper.make_node("Add", ["b", "quantiles"], [second]),
     ]
     value = helper.make_tensor_value_info
     graph = helper.make_graph(
         nodes,
         "told",
         [value("condition", TensorProto.FLOAT, ["N", width])],
-        [value("degradation", TensorProto.FLOAT, ["N"]), value("rul_s", TensorProto.FLOAT, ["N", 3])],
+        [value("degradation", TensorProto.FLOAT, ["N"]), value(second, TensorProto.FLOAT, ["N", 3])],
         [numpy_helper.from_array(v, k) for k, v in weights.items()],
     )
     model: onnx.ModelProto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
@@ -64,6 +64,7 @@ def make_bundle(
     look_at: str = "",
     gain: float = 0.5,
     quantiles: Sequence[float] = (3600.0, 7200.0, 14_400.0),
+    faults: Sequence[float] = (),
 ) -> LoadedBundle:
     """A model that looks at one of its inputs, the fast deviation of its first feature unless told."""
     config = config or HistoryConfig()
@@ -74,15 +75,18 @@ def make_bundle(
         machine_class="pump",
         features=tuple(features),
         feature_hash=feature_hash(tuple(features)),
-        history=config,
+        view=config,
         inputs=inputs,
         thresholds=Thresholds(warn=0.5, act=0.8),
         coverage="not guaranteed: a model for tests",
         lineage=Lineage(dataset="0" * 64, machines=("a",), configuration={}, seed=0, versions={}),
         evaluation={},
         parity_max_abs=0.0,
+        outputs=("degradation", "fault") if faults else ("degradation", "rul_s"),
+        faults=("normal", "inner", "outer") if faults else (),
     )
-    return LoadedBundle(manifest, _graph(len(inputs), inputs.index(look_at or inputs[0]), gain, quantiles))
+    column = inputs.index(look_at or inputs[0])
+    return LoadedBundle(manifest, _graph(len(inputs), column, gain, faults or quantiles, manifest.outputs[1]))
 
 
 def make_rows(

@@ -58,7 +58,7 @@ def test_a_model_of_fewer_features_sees_what_training_showed_it(bundle, machine,
         values = HEALTHY[[1, 0]] * np.float32(factor)
         condition = training.update(10.0 * i, {"h": values, "v": values})
         if i >= 60:
-            expected = model.infer(condition[None])[1][0].tolist()
+            expected = model.infer(condition[None]).rul_s[0].tolist()
             assert said[i - 60].rul_s == pytest.approx(expected, rel=1e-6)
 
 
@@ -170,3 +170,11 @@ def test_a_stream_that_is_cut_says_the_same_up_to_the_cut(at, seed):
     model = make_bundle()
     factors = np.exp(0.3 * np.random.default_rng(seed).standard_normal(80)).tolist()
     assert feed(Judge(MACHINE, model), factors)[:at] == feed(Judge(MACHINE, model), factors[:at])
+
+
+def test_a_model_that_only_tells_faults_gives_them_by_name_and_no_time(bundle, machine):
+    model = bundle("faults", faults=(0.7, 0.2, 0.1))
+    judge = Judge(machine, model)
+    said = feed(judge, [1.0] * 31)[-1]
+    assert (said.rul_s, said.reason) == (None, "not_its_task")
+    assert said.faults == pytest.approx({"normal": 0.7, "inner": 0.2, "outer": 0.1})

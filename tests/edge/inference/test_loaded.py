@@ -15,10 +15,10 @@ def test_a_bundles_file_becomes_a_model_that_runs(tmp_path):
     parts = make_parts()
     (tmp_path / "a.fwb").write_bytes(parts.pack())
     loaded = LoadedBundle.open(tmp_path / "a.fwb")
-    degradation, rul_s = loaded.infer(parts.golden.condition)
+    answer = loaded.infer(parts.golden.condition)
     assert loaded.name == parts.manifest.name
-    np.testing.assert_allclose(degradation, parts.golden.degradation, atol=1e-6)
-    np.testing.assert_allclose(rul_s, parts.golden.rul_s, rtol=1e-5)
+    np.testing.assert_allclose(answer.degradation, parts.golden.outputs["degradation"], atol=1e-6)
+    np.testing.assert_allclose(answer.rul_s, parts.golden.outputs["rul_s"], rtol=1e-5)
 
 
 def test_a_file_that_is_missing_or_damaged_is_refused(tmp_path):
@@ -37,7 +37,7 @@ def test_a_graph_that_is_none_is_refused():
 
 def test_a_graph_that_onnx_runtime_cannot_load_is_refused_by_our_own_error(monkeypatch):
     parts = make_parts()
-    monkeypatch.setattr("edge.inference.loaded.check_graph", lambda onnx, inputs: None)
+    monkeypatch.setattr("edge.inference.loaded.check_graph", lambda onnx, **wanted: None)
     with pytest.raises(BundleRejected, match="ONNX Runtime does not load it"):
         LoadedBundle(parts.manifest, b"no graph at all")
 

@@ -15,6 +15,7 @@ from models.errors import BundleRejected
 from tests.models.making import graph, make_parts, small_model, tensor
 
 PARTS = make_parts()
+TOLD = PARTS.golden.outputs
 
 
 def with_first_node(*nodes, weights=()) -> bytes:
@@ -47,8 +48,11 @@ def test_a_bundle_for_another_machine_class_is_refused():
     ("parts", "words"),
     [
         (PARTS.with_golden(features=PARTS.golden.features * 1.005), "golden feature rms@1"),
-        (PARTS.with_golden(degradation=PARTS.golden.degradation + np.float32(0.001)), "golden output degradation"),
-        (PARTS.with_golden(rul_s=PARTS.golden.rul_s * np.float32(1.002)), r"golden output rul_s\[p"),
+        (
+            PARTS.with_output(degradation=PARTS.golden.outputs["degradation"] + np.float32(0.001)),
+            "golden output degradation",
+        ),
+        (PARTS.with_output(rul_s=PARTS.golden.outputs["rul_s"] * np.float32(1.002)), r"golden output rul_s\[p"),
         (PARTS.with_golden(rate_hz=12_800.0), "golden feature"),
         (PARTS.with_golden(waveforms=np.zeros((2, 32), np.float32)), "does not give the features"),
         (PARTS.with_onnx(small_model(seed=2).SerializeToString()), "golden output"),

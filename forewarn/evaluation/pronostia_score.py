@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.sensors.replay import find_recordings
+from forewarn.evaluation.files import read_lines
 from models.errors import RecordingRejected, WrongUse
 from training.metrics import covered, winkler
 
@@ -33,25 +33,9 @@ def phm_2012(actual_s: Array, predicted_s: Array) -> Array:
     return accuracy
 
 
-def read_lines(file: Path) -> dict[str, list[dict[str, Any]]]:
-    """Read a file of `forewarn evaluate`, by bearing, in the order of the snapshots."""
-    by_bearing: dict[str, list[dict[str, Any]]] = {}
-    try:
-        texts = file.read_text().splitlines()
-    except OSError as e:
-        raise WrongUse(f"cannot be read: {e.strerror}", where=str(file)) from e
-    for number, text in enumerate(texts, 1):
-        try:
-            line = json.loads(text)
-            by_bearing.setdefault(line["bearing"], []).append(line)
-        except (ValueError, KeyError, TypeError) as e:
-            raise WrongUse(f"is no line of `forewarn evaluate`: {e}", where=f"{file}:{number}") from e
-    return {b: sorted(lines, key=lambda x: x["snapshot"]) for b, lines in by_bearing.items()}
-
-
 def score(test_on: Path, file: Path) -> dict[str, Any]:
     """Return the figures over all bearings and by bearing, ours beside the floor 0.3 x age (0.1 to 1.0)."""
-    said = read_lines(file)
+    said = {key[0]: lines for key, lines in read_lines(file, by=["bearing"], order="snapshot").items()}
     found = [r for r in find_recordings([test_on]) if not isinstance(r, RecordingRejected)]
     missing = [r.name for r in found if r.name not in said]
     if missing or not found:
@@ -103,3 +87,16 @@ def _together(bearings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
     nulls = round(float(np.mean([b["nulls"] for b in bearings])), 3)
     return {"bearings": len(bearings), "ours": mean("ours"), "floor": mean("floor"), "nulls": nulls, "alarms": alarms}
+
+
+def describe(result: Mapping[str, Any]) -> list[str]:
+    """Return the figures over all bearings, a line each."""
+    everything = result["all"]
+    lines = [f"{'':<12}{'MAE s':>10}{'interval s':>12}{'coverage':>10}{'PHM 2012':>10}"]
+    for who in ("ours", "floor"):
+        f = everything[who]
+        lines.append(f"{who:<12}{f['mae_s']:>10.0f}{f['winkler_s']:>12.0f}{f['coverage']:>10.2f}{f['phm_2012']:>10.3f}")
+    alarms = ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in everything["alarms"].items())
+    lines.append(f"first alarms of {everything['bearings']} bearings: {alarms}")
+    lines.append(f"no estimate at {everything['nulls']:.0%} of the cuts; the floor is 0.3 x age, from 0.1 to 1.0")
+    return lines

@@ -1,0 +1,28 @@
+"""What every kind of training gives: a graph, how to feed it, its limits, and all that is known of its worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from models.history import FloatArray
+from models.manifest import Lineage, Thresholds
+from models.views import ViewConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model that is ready to be packed."""
+
+    onnx: bytes
+    features: tuple[str, ...]  # ids, in the order the model sees them
+    view: ViewConfig
+    inputs: tuple[str, ...]  # names of the D columns of the condition
+    outputs: tuple[str, ...]
+    faults: tuple[str, ...] = ()
+    thresholds: Thresholds
+    coverage: str  # what the intervals promise
+    evaluation: dict[str, Any]  # by measure, ours beside its floors
+    parity_max_abs: float
+    lineage: Lineage
+    probe: FloatArray  # (m, D) conditions of the training machines, healthy to failed: for golden vectors
