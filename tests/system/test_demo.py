@@ -93,6 +93,7 @@ def test_ctrl_c_at_any_moment_leaves_no_process_behind(tmp_path: Path, moment: s
         rest = demo.stdout.read()
         assert demo.wait(timeout=40) == 130, rest[-3000:]
         psutil.wait_procs(family, timeout=10)
+        psutil.wait_procs(_processes_of(demo.pid), timeout=10)  # one may have been born while the family was listed
         assert _processes_of(demo.pid) == []
         assert [p for p in family if p.is_running()] == []
     finally:
