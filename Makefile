@@ -29,8 +29,10 @@ $(STAMP):
 demo: install ## runs the whole loop and prints the page's address
 	$(BIN)/forewarn demo $(ARGS)
 
+# What failed beside others runs once more by itself, so that a busy machine is told from a defect; both are printed.
 test: install ## runs all tests (ARGS="-k name" for some)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(ARGS) || { [ $$? -eq 1 ] && echo "== UNSTEADY OR BROKEN: the failed ones once more, by themselves" && \
+	$(BIN)/pytest --last-failed --last-failed-no-failures=none --numprocesses=0 $(ARGS); }
 
 check: format lint types imports wire images test ## everything that CI checks, the tests last
 
