@@ -74,6 +74,13 @@ class Ranges:
             gone.add(at, last)
         return gone
 
+    def mask(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of `numbers` (n,) are in the set, (n,)."""
+        if not self._firsts:
+            return np.zeros(len(numbers), np.bool_)
+        at = np.searchsorted(np.array(self._firsts), numbers, "right") - 1
+        return np.asarray((at >= 0) & (np.array(self._lasts)[at] >= numbers))
+
     @property
     def head(self) -> int:
         """The highest number; 0 when empty."""

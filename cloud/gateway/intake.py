@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from cloud.gateway.budget import Budget
 from cloud.gateway.records import Rejected, Stream
 from cloud.gateway.statuses import Replaced
-from cloud.ranges import Ranges
+from cloud.ranges import Range, Ranges
 
 _REFUSALS = 1000  # told to a device in one acknowledgement; the others are in quarantine all the same
 
@@ -35,13 +35,13 @@ class Outgoing:
     def add(
         self,
         *,
-        received: Iterable[tuple[int, int]] = (),
-        stored: Ranges | None = None,
+        received: Iterable[Range] = (),
+        stored: Iterable[Range] = (),
         rejected: Iterable[Rejected] = (),
     ) -> None:
         """Put more on the pile."""
         self._received.update(received)
-        self._stored.update(stored or ())
+        self._stored.update(stored)
         self._rejected += rejected
         del self._rejected[_REFUSALS:]
         if self._received or self._stored:
@@ -68,7 +68,7 @@ class Intake:
         self.fenced = False
         self._digests: dict[tuple[int, int], bytes] = {}  # of the pending batches
 
-    def take(self, first: int, last: int, digest: bytes = b"") -> tuple[Ranges, Ranges]:
+    def take(self, first: int, last: int, digest: bytes = b"") -> tuple[list[Range], list[Range]]:
         """Claim the sequences that are new; return them, and those that are stored already.
 
         `Replaced` when the same sequences are pending with other content: two holders of one identity.
@@ -79,10 +79,9 @@ class Intake:
                 where=f"{self.stream.site}/{self.stream.device}",
                 mend="is this device a copy of another one? Give each a name and a store of its own",
             )
-        known = Ranges(self.stored.overlap(first, last))
-        new = known.missing(first, last)
-        for lo, hi in self.pending.overlap(first, last):
-            new.remove(lo, hi)
+        known = self.stored.overlap(first, last)
+        taken = known + self.pending.overlap(first, last)
+        new = list(Ranges(taken).missing(first, last)) if taken else [(first, last)]
         self.pending.update(new)
         return new, known
 

@@ -38,7 +38,7 @@ class Latest:
         for piece in pieces:
             block = piece.block
             owner = (block.stream.site, block.stream.device)
-            self._seen[owner] = max(self._seen.get(owner, 0), block.received_ns)
+            self._seen[owner] = max(self._seen.get(owner, 0), int(block.received_ns[-1]))
             if block.schema is None:
                 continue
             points = block.point[piece.rows]
@@ -53,8 +53,9 @@ class Latest:
         time_ns = int(block.event_time_ns[row])
         known = self._rows.get(key)
         if known is None or known.event_time_ns <= time_ns:
-            values = tuple(float(v) for v in block.values[row])
-            self._rows[key] = _Row(block.schema.columns, values, time_ns, block.received_ns, block.source, block.replay)
+            values = tuple(block.values[row].tolist())
+            received_ns = int(block.received_ns[row])
+            self._rows[key] = _Row(block.schema.columns, values, time_ns, received_ns, block.source, block.replay)
 
     def take(self) -> Latest:
         """Return what there is and start anew."""

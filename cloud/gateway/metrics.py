@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from cloud.gateway.records import Kind
 from models.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -61,6 +62,14 @@ class Metrics:
         )
         self.memory = Gauge("forewarn_memory_bytes", "Records that wait for their segment", registry=registry)
         self.memory_limit = Gauge("forewarn_memory_limit_bytes", "How much may wait (pending_bytes)", registry=registry)
+
+        self._received = {int(kind): self.received.labels(kind.label) for kind in Kind}
+        self._unknown = self.received.labels("unknown")
+
+    def took(self, kind: int, records: int, size: int) -> None:
+        """Count one batch that came."""
+        self._received.get(kind, self._unknown).inc(records)
+        self.received_bytes.inc(size)
 
     def watch(self, budget: Budget, limit: int) -> None:
         """Read the memory budget whenever somebody asks."""

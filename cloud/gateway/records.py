@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cloud.ranges import Range, Ranges
 
 if TYPE_CHECKING:
     from cloud.gateway.intake import Intake
@@ -36,6 +38,9 @@ class Kind(enum.IntEnum):
 
 
 NAMED = frozenset({Kind.FEATURES, Kind.SCALARS, Kind.HEALTH, Kind.ASSESSMENT})
+
+
+DTYPES = {1: "<f4", 2: "<i2"}  # of values, by the numbers of the wire
 
 
 class Code(enum.IntEnum):
@@ -75,36 +80,73 @@ class Gap:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """The n records of one batch, column by column; arrays are read-only views of the bytes that came."""
+class Shape(NamedTuple):
+    """What is the same for all rows of a batch; batches of one stream and shape are joined to one block."""
 
-    stream: Stream
-    first: int  # sequence of row 0; row i has first + i
-    kind: Kind
+    kind: int  # also one that is not known here
     replay: bool
     schema: Schema | None  # None where the kind has none, or where the device did not send it
     schema_id: int
     machines: tuple[str, ...]  # by point
     channels: tuple[str, ...]
-    point: NDArray[np.uint16]  # (n,)
-    event_time_ns: NDArray[np.int64]  # (n,)
-    quality: NDArray[np.uint8]  # (n,)
-    values: NDArray[np.float32] | NDArray[np.int16]  # (n, width)
+    dtype: int  # with the numbers of the wire
+    width: int
     step: float
     scale: float
     source: str
     gaps: tuple[Gap, ...]
+
+
+class Batch(NamedTuple):
+    """One batch as it came: its columns are bytes, little-endian, and nobody has looked into them yet."""
+
+    shape: Shape
+    first: int  # sequence of row 0; row i has first + i
+    rows: int
+    point: bytes  # uint16
+    event_time: bytes  # int64, ns
+    quality: bytes  # uint8
+    values: bytes  # count x width of dtype
     digest: bytes
     received_ns: int
-
-    def __len__(self) -> int:
-        return len(self.event_time_ns)
 
     @property
     def last(self) -> int:
         """Sequence of the last row."""
-        return self.first + len(self) - 1
+        return self.first + self.rows - 1
+
+    @property
+    def bytes(self) -> int:
+        """What its columns, names and reasons take."""
+        shape = self.shape
+        texts = (*shape.machines, *shape.channels, *(g.reason for g in shape.gaps))
+        return sum(map(len, (self.point, self.event_time, self.quality, self.values, *texts)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """n records of one stream and shape, column by column, in the order in which they came."""
+
+    stream: Stream
+    kind: Kind
+    replay: bool
+    schema: Schema | None
+    schema_id: int
+    machines: tuple[str, ...]  # by point
+    channels: tuple[str, ...]
+    step: float
+    scale: float
+    source: str
+    gaps: tuple[Gap, ...]
+    sequence: NDArray[np.int64]  # (n,)
+    received_ns: NDArray[np.int64]  # (n,)
+    point: NDArray[np.uint16]  # (n,)
+    event_time_ns: NDArray[np.int64]  # (n,)
+    quality: NDArray[np.uint8]  # (n,)
+    values: NDArray[np.float32] | NDArray[np.int16]  # (n, width)
+
+    def __len__(self) -> int:
+        return len(self.sequence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +170,7 @@ class Piece:
     @property
     def sequences(self) -> NDArray[np.int64]:
         """The rows' sequence numbers, (rows,)."""
-        return self.rows.astype(np.int64) + self.block.first
+        return self.block.sequence[self.rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,19 +182,28 @@ class Mark:
 
 
 @dataclass(slots=True)
+class Share:
+    """What one device has in a load."""
+
+    batches: list[Batch] = field(default_factory=list)
+    new: list[list[Range]] = field(default_factory=list)  # by batch: its sequences that nobody took before
+    sequences: Ranges = field(default_factory=Ranges)  # all that are new
+    head: Mark = Mark(0, b"")
+    bytes: int = 0  # taken from the device's own budget, and from the gateway's
+
+    def add(self, batch: Batch, new: list[Range], size: int) -> None:
+        """Take one batch, of which the sequences `new` count."""
+        self.batches.append(batch)
+        self.new.append(new)
+        self.sequences.update(new)
+        if batch.last > self.head.sequence:
+            self.head = Mark(batch.last, batch.digest)
+        self.bytes += size
+
+
+@dataclass(slots=True)
 class Load:
     """What one flush stores, all in one commit."""
 
-    pieces: list[Piece] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
-    heads: dict[Stream, Mark] = field(default_factory=dict)  # the highest batch end of each stream
+    shares: dict[Intake, Share] = field(default_factory=dict)
     bytes: int = 0
-    taken: dict[Intake, int] = field(default_factory=dict)  # bytes of each device's own budget
-
-    def mark(self, stream: Stream, head: Mark) -> None:
-        """Remember `head` if it is the stream's highest."""
-        if stream not in self.heads or self.heads[stream].sequence < head.sequence:
-            self.heads[stream] = head
-
-    def __bool__(self) -> bool:
-        return bool(self.pieces or self.rejected)

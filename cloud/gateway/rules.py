@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.gateway.records import Block, Code, Schema
+from cloud.gateway.records import DTYPES, Batch, Block, Code, Kind, Schema
 from models.errors import WrongUse
 from models.features import schema_id
 
@@ -63,6 +63,43 @@ def check_schema(schema: Schema) -> Schema:
     return schema
 
 
+class Malformed(Exception):
+    """A batch whose columns do not fit each other: none of its records can be read."""
+
+    def __init__(self, code: Code, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+        super().__init__(reason)
+
+
+_KINDS: frozenset[int] = frozenset(Kind)
+
+
+def check_columns(batch: Batch) -> None:
+    """Raise `Malformed` unless every column has the bytes that `count` records need."""
+    shape, count = batch.shape, batch.rows
+    if shape.kind not in _KINDS:
+        raise Malformed(Code.UNKNOWN_SCHEMA, f"record kind {shape.kind} is not known here; update the gateway")
+    if shape.dtype not in DTYPES:
+        raise Malformed(
+            Code.WRONG_LENGTH, f"values of dtype {shape.dtype}, which is not known here; update the gateway"
+        )
+    if not shape.width and shape.kind != Kind.GAP:
+        raise Malformed(Code.WRONG_LENGTH, "records without values")
+    for name, column, width in (
+        ("point", batch.point, 2),
+        ("event_time", batch.event_time, 8),
+        ("quality", batch.quality, 1),
+        ("values", batch.values, shape.width * int(DTYPES[shape.dtype][-1])),
+    ):
+        if len(column) != count * width:
+            wrong = f"{name} has {len(column)} bytes where {count} records need {count * width}"
+            raise Malformed(Code.WRONG_LENGTH, wrong)
+    for gap in shape.gaps:
+        if not 1 <= gap.first <= gap.last <= LARGEST_SEQUENCE:
+            raise Malformed(Code.WRONG_LENGTH, f"a gap from {gap.first} to {gap.last}")
+
+
 @dataclass(frozen=True, slots=True)
 class Verdicts:
     """Which rows of a block are good, and why the others are not."""
@@ -84,7 +121,7 @@ class Verdicts:
                 value = names[first] if 0 <= first < len(names) else f"value {first}" if first >= 0 else "step or scale"
                 return f"{point}: {value} is not a finite number; check the sensor and its cable"
             case Code.FUTURE_TIME:
-                ahead = (int(block.event_time_ns[row]) - block.received_ns) / 1e9
+                ahead = (int(block.event_time_ns[row] - block.received_ns[row])) / 1e9
                 return f"{point}: measured {ahead:.0f} s in the future; set the device's clock"
             case Code.UNKNOWN_POINT:
                 return f"{point}: record names a measuring point that its batch does not describe; update the device"

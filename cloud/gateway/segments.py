@@ -69,6 +69,7 @@ def group(pieces: Iterable[Piece]) -> dict[Group, list[Piece]]:
 def encode(key: Group, pieces: Sequence[Piece]) -> Encoded:
     """Return the Parquet bytes of all rows of `pieces`, in their order."""
     times = _join(pieces, lambda b: b.event_time_ns)
+    received_ns = _join(pieces, lambda b: b.received_ns)
     machine, machines = _names(pieces, lambda b: b.machines)
     channel, _ = _names(pieces, lambda b: b.channels)
     columns: dict[str, Any] = {
@@ -78,7 +79,7 @@ def encode(key: Group, pieces: Sequence[Piece]) -> Encoded:
         "machine": machine,
         "channel": channel,
         "event_time_ns": times,
-        "received_ns": _spread(pieces, [p.block.received_ns for p in pieces], np.int64),
+        "received_ns": received_ns,
         "quality": _join(pieces, lambda b: b.quality),
         "replay": _spread(pieces, [p.block.replay for p in pieces], np.bool_),
         "source": _per_block(pieces, lambda b: b.source),
@@ -93,7 +94,7 @@ def encode(key: Group, pieces: Sequence[Piece]) -> Encoded:
         rows=table.num_rows,
         first_time_ns=int(times.min()),
         last_time_ns=int(times.max()),
-        last_received_ns=max(p.block.received_ns for p in pieces),
+        last_received_ns=int(received_ns.max()),
         machines=tuple(machines),
     )
 

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc.aio
-import numpy as np
 import structlog
 
-from cloud.gateway import loads, rules, wire
+from cloud.gateway import rules, wire
 from cloud.gateway.budget import Budget
 from cloud.gateway.intake import Intake, Intakes, Outgoing
 from cloud.gateway.metrics import Metrics
-from cloud.gateway.records import Code, Kind, Mark, Piece, Rejected, Schema
+from cloud.gateway.records import Mark, Schema
 from cloud.gateway.statuses import Overloaded, Replaced, abort
 from cloud.gateway.writer import Writer
 from cloud.ranges import Ranges
@@ -33,7 +32,6 @@ HELLO_SECONDS = 10.0
 COALESCE_SECONDS = 0.01  # acknowledgements that come within it travel together
 FINISH_SECONDS = 60.0  # how long a device that has said everything may wait for its last `stored`
 LAST_ACK_SECONDS = 5.0
-_KINDS: frozenset[int] = frozenset(Kind)
 _SCHEMAS = 256  # in one stream
 _OVERHEAD = 512  # bytes that a batch costs in memory beside its columns
 
@@ -192,14 +190,13 @@ class Session:
             raise WrongUse(f"more than {_SCHEMAS} schemas in one stream")
         self._schemas[schema.id] = schema
 
-    async def _take(self, batch: pb.Batch) -> None:
+    async def _take(self, message: pb.Batch) -> None:
         """Take one batch: what is new goes to the writer, what is stored already is said at once."""
-        rules.check_range(batch.first_sequence, batch.count)
+        rules.check_range(message.first_sequence, message.count)
         service = self._service
-        size = batch.ByteSize() + _OVERHEAD
-        kind = Kind(batch.kind).label if batch.kind in _KINDS else "unknown"
-        service.metrics.received.labels(kind).inc(batch.count)
-        service.metrics.received_bytes.inc(size - _OVERHEAD)
+        batch = wire.read_batch(message, self._schemas, service.now_ns())
+        size = batch.bytes + _OVERHEAD
+        service.metrics.took(batch.shape.kind, batch.rows, size - _OVERHEAD)
         try:
             await self.intake.budget.take(size, within_s=service.limits.wait_seconds)
             try:
@@ -212,21 +209,20 @@ class Session:
                 "the gateway's memory is full, because its store or catalogue is slow or away",
                 mend="keep the records and try again later",
             ) from None
-        last = batch.first_sequence + batch.count - 1
         try:
             if self.intake.fenced:
                 raise _replaced(self.intake)
-            new, known = self.intake.take(batch.first_sequence, last, batch.digest)
+            new, known = self.intake.take(batch.first, batch.last, batch.digest)
         except Replaced:
             self._give(size)
             raise
-        service.metrics.known.inc(batch.count - len(new))
-        self._outgoing.add(received=[(batch.first_sequence, last)], stored=known)
-        if not new:
+        self._outgoing.add(received=[(batch.first, batch.last)], stored=known)
+        if new:
+            service.writer.add(batch, new, self.intake, size)
+        else:
             self._give(size)
-            return
-        piece, rejected = self._judge(batch, new)
-        service.writer.add(piece, rejected, self.intake, Mark(last, batch.digest), size)
+        if new != [(batch.first, batch.last)]:
+            service.metrics.known.inc(batch.rows - sum(hi - lo + 1 for lo, hi in new))
 
     def _give(self, size: int) -> None:
         self._service.budget.give(size)
@@ -236,40 +232,6 @@ class Session:
         """Wait until a newer session holds the stream, and raise it."""
         await self._outgoing.fenced.wait()
         raise _replaced(self.intake)
-
-    def _judge(self, batch: pb.Batch, new: Ranges) -> tuple[Piece | None, list[Rejected]]:
-        """Return the new rows that are good, and the new ones that are not."""
-        schema = self._schemas.get(batch.schema) if batch.schema else None
-        try:
-            block = wire.read_batch(batch, self.intake.stream, schema, self._service.now_ns())
-        except wire.Malformed as e:
-            return None, self._refuse(batch, {s: (e.code, e.reason) for lo, hi in new for s in range(lo, hi + 1)})
-        fresh = loads.within(block, new)
-        verdicts = rules.judge(block)
-        rows = np.flatnonzero(fresh & verdicts.good)
-        bad = np.flatnonzero(fresh & ~verdicts.good).tolist()
-        reasons = {block.first + row: (Code(int(verdicts.codes[row])), verdicts.reason(row)) for row in bad}
-        return (Piece(block, rows) if len(rows) else None), self._refuse(batch, reasons)
-
-    def _refuse(self, batch: pb.Batch, reasons: dict[int, tuple[Code, str]]) -> list[Rejected]:
-        """Return the records to be quarantined; `reasons` is by sequence."""
-        stream = self.intake.stream
-        rejected = [
-            Rejected(stream, sequence, code, reason, wire.single(batch, sequence - batch.first_sequence))
-            for sequence, (code, reason) in reasons.items()
-        ]
-        for one in rejected:
-            self._service.metrics.rejected.labels(one.code.name.lower()).inc()
-        if rejected:
-            first = rejected[0]
-            log.warning(
-                "records quarantined",
-                device=stream.device,
-                count=len(rejected),
-                first=first.sequence,
-                reason=first.reason,
-            )
-        return rejected
 
     async def acknowledge(self, context: Context) -> None:
         """Send what has piled up, until `close`."""

@@ -1,34 +1,21 @@
-"""Converters between the telemetry wire and plain types; arrays are views of the message's bytes."""
+"""Converters between the telemetry wire and plain types; columns stay bytes."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from cloud.gateway import rules
-from cloud.gateway.records import Block, Code, Gap, Kind, Mark, Rejected, Schema, Stream
+from cloud.gateway.records import Batch, Gap, Mark, Rejected, Schema, Shape, Stream
 from cloud.gateway.statuses import Refused, VersionMismatch
 from cloud.ranges import Ranges
 from models.errors import WrongUse
 from protos.forewarn.telemetry.v1 import telemetry_pb2 as pb
 
-_DTYPES: dict[int, str] = {pb.DTYPE_FLOAT32: "<f4", pb.DTYPE_INT16: "<i2"}
 _CHANNEL_KINDS = {pb.CHANNEL_KIND_WAVEFORM: "waveform", pb.CHANNEL_KIND_SCALAR: "scalar"}
 _LONGEST_SOURCE = 200
 _LONGEST_REASON = 1000
-
-
-class Malformed(Exception):
-    """A batch whose columns do not fit each other: none of its records can be read."""
-
-    def __init__(self, code: Code, reason: str) -> None:
-        self.code = code
-        self.reason = reason
-        super().__init__(reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,85 +85,63 @@ def read_schema(message: pb.Schema) -> Schema:
     return rules.check_schema(Schema(message.id, tuple(message.columns), tuple(message.units)))
 
 
-def read_batch(batch: pb.Batch, stream: Stream, schema: Schema | None, received_ns: int) -> Block:
-    """Return the batch as arrays, or raise `Malformed` when its columns do not fit each other."""
-    count = batch.count
-    try:
-        kind = Kind(batch.kind)
-    except ValueError:
-        raise Malformed(
-            Code.UNKNOWN_SCHEMA, f"record kind {batch.kind} is not known here; update the gateway"
-        ) from None
-    point = _column("point", batch.point, "<u2", count, optional=kind is Kind.GAP)
-    return Block(
-        stream=stream,
-        first=batch.first_sequence,
-        kind=kind,
-        replay=batch.time_base == pb.TIME_BASE_REPLAY,
-        schema=schema,
-        schema_id=batch.schema,
-        machines=tuple(p.machine for p in batch.points),
-        channels=tuple(p.channel for p in batch.points),
+def read_batch(message: pb.Batch, schemas: Mapping[int, Schema], received_ns: int) -> Batch:
+    """Return the batch in plain types; whether its columns fit each other is for `rules` to say."""
+    count, points = message.count, list(message.points)
+    point, event_time, values = message.point, message.event_time, message.values
+    dtype, width = int(message.dtype), message.width
+    if message.kind == pb.RECORD_KIND_GAP:  # no measurement: no point, no values, and its time is when it was told
+        points, point = [], bytes(2 * count)
+        event_time = event_time or received_ns.to_bytes(8, "little") * count
+        dtype, width, values = int(pb.DTYPE_FLOAT32), 0, b""
+    return Batch(
+        Shape(
+            kind=int(message.kind),
+            replay=message.time_base == pb.TIME_BASE_REPLAY,
+            schema=schemas.get(message.schema),
+            schema_id=message.schema,
+            machines=tuple([p.machine for p in points]),
+            channels=tuple([p.channel for p in points]),
+            dtype=dtype,
+            width=width,
+            step=message.step,
+            scale=message.scale,
+            source=message.source[:_LONGEST_SOURCE],
+            gaps=tuple([Gap(g.range.first, g.range.last, g.reason[:_LONGEST_REASON]) for g in message.gaps]),
+        ),
+        first=message.first_sequence,
+        rows=count,
         point=point,
-        event_time_ns=_times(batch, kind, received_ns),
-        quality=_column("quality", batch.quality, "<u1", count, optional=True),
-        values=_values(batch, kind),
-        step=batch.step,
-        scale=batch.scale,
-        source=batch.source[:_LONGEST_SOURCE],
-        gaps=tuple(_gap(g) for g in batch.gaps),
-        digest=batch.digest,
+        event_time=event_time,
+        quality=message.quality or bytes(count),
+        values=values,
+        digest=message.digest,
         received_ns=received_ns,
     )
 
 
-def _column(name: str, data: bytes, dtype: str, count: int, *, optional: bool = False) -> NDArray[Any]:
-    if optional and not data:
-        return np.zeros(count, dtype)
-    width = np.dtype(dtype).itemsize
-    if len(data) != count * width:
-        raise Malformed(Code.WRONG_LENGTH, f"{name} has {len(data)} bytes where {count} records need {count * width}")
-    return np.frombuffer(data, dtype)
-
-
-def _times(batch: pb.Batch, kind: Kind, received_ns: int) -> NDArray[np.int64]:
-    if kind is Kind.GAP and not batch.event_time:  # a gap is no measurement
-        return np.full(batch.count, received_ns, np.int64)
-    return _column("event_time", batch.event_time, "<i8", batch.count)
-
-
-def _values(batch: pb.Batch, kind: Kind) -> NDArray[Any]:
-    if kind is Kind.GAP:
-        return np.zeros((batch.count, 0), np.float32)
-    dtype = _DTYPES.get(batch.dtype)
-    if dtype is None:
-        raise Malformed(
-            Code.WRONG_LENGTH, f"values of dtype {batch.dtype}, which is not known here; update the gateway"
-        )
-    if not batch.width:
-        raise Malformed(Code.WRONG_LENGTH, "records without values")
-    return _column("values", batch.values, dtype, batch.count * batch.width).reshape(batch.count, batch.width)
-
-
-def _gap(gap: pb.Gap) -> Gap:
-    first, last = gap.range.first, gap.range.last
-    if not 1 <= first <= last <= rules.LARGEST_SEQUENCE:
-        raise Malformed(Code.WRONG_LENGTH, f"a gap from {first} to {last}")
-    return Gap(int(first), int(last), gap.reason[:_LONGEST_REASON])
-
-
-def single(batch: pb.Batch, row: int) -> bytes:
+def single(batch: Batch, row: int) -> bytes:
     """Return one record of a batch in wire form, as far as its columns reach."""
-    one = pb.Batch()
-    one.CopyFrom(batch)
-    one.first_sequence = batch.first_sequence + row
-    one.count = 1
-    one.digest = b""
-    one.point = batch.point[2 * row : 2 * row + 2]
-    one.event_time = batch.event_time[8 * row : 8 * row + 8]
-    one.quality = batch.quality[row : row + 1]
-    width = batch.width * (2 if batch.dtype == pb.DTYPE_INT16 else 4)
-    one.values = batch.values[width * row : width * (row + 1)]
+    shape = batch.shape
+    width = shape.width * (2 if shape.dtype == pb.DTYPE_INT16 else 4)
+    one = pb.Batch(
+        first_sequence=batch.first + row,
+        count=1,
+        time_base=pb.TIME_BASE_REPLAY if shape.replay else pb.TIME_BASE_LIVE,
+        schema=shape.schema_id,
+        points=[pb.Point(machine=m, channel=c) for m, c in zip(shape.machines, shape.channels, strict=True)],
+        point=batch.point[2 * row : 2 * row + 2],
+        event_time=batch.event_time[8 * row : 8 * row + 8],
+        quality=batch.quality[row : row + 1],
+        width=shape.width,
+        values=batch.values[width * row : width * (row + 1)],
+        step=shape.step,
+        scale=shape.scale,
+        source=shape.source,
+        gaps=[pb.Gap(range=pb.SequenceRange(first=g.first, last=g.last), reason=g.reason) for g in shape.gaps],
+    )
+    one.kind = shape.kind  # type: ignore[assignment]  # also a number that is not known here
+    one.dtype = shape.dtype  # type: ignore[assignment]
     return one.SerializeToString()
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,15 +23,15 @@ import structlog
 from cloud.catalogue.access import writing
 from cloud.catalogue.ingest import Advance, AlreadyStored, CursorKey, Fenced, Ingest, Missing, Quarantined, commit
 from cloud.catalogue.lake import Segment
-from cloud.gateway import loads
+from cloud.gateway import blocks
 from cloud.gateway.budget import Budget
 from cloud.gateway.intake import Intake, Intakes
 from cloud.gateway.latest import Latest
 from cloud.gateway.metrics import Metrics
-from cloud.gateway.records import Load, Mark, Piece, Rejected, Stream
+from cloud.gateway.records import Batch, Load, Piece, Rejected, Share, Stream
 from cloud.gateway.segments import encode, group
 from cloud.lake.objects import new_key, sha256
-from cloud.ranges import Ranges
+from cloud.ranges import Range, Ranges
 from models.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
@@ -86,30 +85,32 @@ class Writer:
         self._latest = Latest(enterprise)
         self._latest_s = 0.0
 
-    def add(self, piece: Piece | None, rejected: list[Rejected], intake: Intake, head: Mark, size: int) -> None:
+    def add(self, batch: Batch, new: list[Range], intake: Intake, size: int) -> None:
         """Take the new records of one batch; `size` was taken from both budgets, and goes back when they are stored."""
-        if not self._load:
+        load = self._load
+        if not load.shares:
             self._opened_s = time.monotonic()
-        if piece is not None:
-            self._load.pieces.append(piece)
-        self._load.rejected += rejected
-        self._load.mark(intake.stream, head)
-        self._load.bytes += size
-        self._load.taken[intake] = self._load.taken.get(intake, 0) + size
-        self._idle.clear()
-        self._changed.set()
+            self._idle.clear()
+            self._changed.set()
+        share = load.shares.get(intake)
+        if share is None:
+            share = load.shares[intake] = Share()
+        share.add(batch, new, size)
+        load.bytes += size
+        if load.bytes >= self._closing.bytes:
+            self._changed.set()
 
     def drop(self, intake: Intake) -> None:
         """Forget what waits of a fenced intake; what is already on its way is stopped by the commit."""
-        size = self._load.taken.pop(intake, 0)
-        stream = intake.stream
-        self._load.pieces = [p for p in self._load.pieces if p.block.stream != stream]
-        self._load.rejected = [r for r in self._load.rejected if r.stream != stream]
-        self._load.heads.pop(stream, None)
-        self._load.bytes -= size
-        self._budget.give(size)
-        intake.budget.give(size)
-        self._changed.set()
+        share = self._load.shares.pop(intake, None)
+        if share is not None:
+            self._load.bytes -= share.bytes
+            self._give(intake, share)
+            self._changed.set()
+
+    def _give(self, intake: Intake, share: Share) -> None:
+        self._budget.give(share.bytes)
+        intake.budget.give(share.bytes)
 
     async def run(self) -> None:
         """Store loads until cancelled."""
@@ -120,7 +121,7 @@ class Writer:
                 await self._keep(load)
             if self._latest_due():
                 await self._write_latest()
-            if not self._load:
+            if not self._load.shares:
                 self._idle.set()
 
     async def drain(self) -> None:
@@ -131,7 +132,7 @@ class Writer:
 
     def _load_due(self) -> bool:
         old = time.monotonic() >= self._opened_s + self._closing.seconds
-        return bool(self._load) and (old or self._draining or self._load.bytes >= self._closing.bytes)
+        return bool(self._load.shares) and (old or self._draining or self._load.bytes >= self._closing.bytes)
 
     def _latest_due(self) -> bool:
         return bool(self._latest) and (self._draining or time.monotonic() >= self._latest_s + LATEST_SECONDS)
@@ -140,7 +141,7 @@ class Writer:
         """Wait until a load or the newest values are due."""
         while not (self._load_due() or self._latest_due()):
             self._changed.clear()
-            times = [self._opened_s + self._closing.seconds] if self._load else []
+            times = [self._opened_s + self._closing.seconds] if self._load.shares else []
             times += [self._latest_s + LATEST_SECONDS] if self._latest else []
             wait_s = max(min(times) - time.monotonic(), 0.0) if times else None
             with contextlib.suppress(TimeoutError):
@@ -150,6 +151,7 @@ class Writer:
     async def _keep(self, load: Load) -> None:
         """Store one load, however long store and catalogue are away, and tell the devices."""
         attempt = _Attempt(self, load)
+        await self._in_thread(attempt.judge)
         async for trial in stamina.retry_context(
             on=(Unavailable, ConfigurationError),
             attempts=None,
@@ -162,17 +164,25 @@ class Writer:
                 if trial.num > 1:
                     self._metrics.retries.inc()
                 await self._in_thread(attempt.run)
-        for stream, ranges in loads.sequences(load).items():
-            if stream not in attempt.fenced:
-                self._intakes.commit(stream, ranges, [r for r in load.rejected if r.stream == stream])
+        for intake, share in load.shares.items():
+            if intake.stream not in attempt.fenced:
+                refused = [r for r in attempt.rejected if r.stream == intake.stream] if attempt.rejected else []
+                self._intakes.commit(intake.stream, share.sequences, refused)
         for piece in attempt.pieces:
             self._metrics.stored.labels(piece.block.kind.label).inc(len(piece.rows))
         self._latest.add(attempt.pieces)
-        self._budget.give(load.bytes)
-        for intake, size in load.taken.items():
-            intake.budget.give(size)
+        for intake, share in load.shares.items():
+            self._give(intake, share)
             if intake.stream in attempt.fenced:
                 self._intakes.fence(intake)
+
+    def _note_rejected(self, stream: Stream, rejected: list[Rejected]) -> None:
+        for one in rejected:
+            self._metrics.rejected.labels(one.code.name.lower()).inc()
+        first = rejected[0]
+        log.warning(
+            "records quarantined", device=stream.device, count=len(rejected), first=first.sequence, reason=first.reason
+        )
 
     async def _write_latest(self) -> None:
         latest = self._latest.take()
@@ -200,9 +210,12 @@ class _Attempt:
 
     def __init__(self, writer: Writer, load: Load) -> None:
         self._writer = writer
-        self._load = load
-        self.pieces = load.pieces
-        self._rejected = load.rejected
+        self._shares = {intake.stream: share for intake, share in load.shares.items()}
+        self._sessions = {intake.stream: intake.session for intake in load.shares}
+        self._sequences = {stream: share.sequences.copy() for stream, share in self._shares.items()}
+        self.pieces: list[Piece] = []
+        self.rejected: list[Rejected] = []  # as the devices hear it
+        self._quarantined: list[Rejected] = []  # of them, what is not in quarantine yet
         self._segments: list[Segment] | None = None
         self._put_s = 0.0
         self.fenced: set[Stream] = set()
@@ -222,6 +235,16 @@ class _Attempt:
                 self._without(e)
             except Fenced as e:
                 self._drop({Stream(k.site, k.device, k.epoch) for k in e.keys})
+
+    def judge(self) -> None:
+        """Find the good rows and those that go to quarantine."""
+        for stream, share in self._shares.items():
+            pieces, rejected = blocks.judged(stream, share)
+            self.pieces += pieces
+            self.rejected += rejected
+            if rejected:
+                self._writer._note_rejected(stream, rejected)
+        self._quarantined = self.rejected
 
     def _put(self) -> list[Segment]:
         writer, now_ns = self._writer, self._writer._now_ns()
@@ -253,8 +276,11 @@ class _Attempt:
     def _without(self, stored: AlreadyStored) -> None:
         """Take out what another gateway stored; the objects that hold it are waste from now on."""
         known = {Stream(k.site, k.device, k.epoch): ranges for k, ranges in stored.ranges.items()}
-        self.pieces = loads.without(self.pieces, known)
-        self._rejected = [r for r in self._rejected if not known.get(r.stream, Ranges()).contains(r.sequence)]
+        self.pieces = blocks.without(self.pieces, known)
+        self._quarantined = [r for r in self._quarantined if not known.get(r.stream, Ranges()).contains(r.sequence)]
+        for stream, ranges in known.items():
+            for first, last in ranges:
+                self._sequences[stream].remove(first, last)
         self._discard()
 
     def _drop(self, streams: set[Stream]) -> None:
@@ -262,7 +288,7 @@ class _Attempt:
         log.info("a newer session holds the stream", devices=sorted({s.device for s in streams}))
         self.fenced |= streams
         self.pieces = [p for p in self.pieces if p.block.stream not in streams]
-        self._rejected = [r for r in self._rejected if r.stream not in streams]
+        self._quarantined = [r for r in self._quarantined if r.stream not in streams]
         self._discard()
 
     def _discard(self) -> None:
@@ -276,18 +302,16 @@ class _Attempt:
     def _ingest(self) -> Ingest:
         assert self._segments is not None
         enterprise = self._writer._enterprise
-        heads = {s: (m.sequence, m.digest) for s, m in self._load.heads.items() if s not in self.fenced}
-        session = {intake.stream: intake.session for intake in self._load.taken}
-        key = {s: CursorKey(enterprise, s.site, s.device, s.epoch) for s in heads}
-        sequences: dict[Stream, Ranges] = defaultdict(Ranges)
-        sequences.update(loads.sequences(Load(self.pieces, self._rejected)))
-        blocks = [p.block for p in self.pieces]
+        key = {s: CursorKey(enterprise, s.site, s.device, s.epoch) for s in self._shares if s not in self.fenced}
+        heads = {s: (self._shares[s].head.sequence, self._shares[s].head.digest) for s in key}
+        joined = [p.block for p in self.pieces]
         return Ingest(
             segments=self._segments,
-            advances={key[s]: Advance(sequences[s], heads[s], session[s]) for s in heads},
+            advances={key[s]: Advance(self._sequences[s], heads[s], self._sessions[s]) for s in key},
             quarantined=[
-                Quarantined(key[r.stream], r.sequence, r.code.name.lower(), r.reason, r.record) for r in self._rejected
+                Quarantined(key[r.stream], r.sequence, r.code.name.lower(), r.reason, r.record)
+                for r in self._quarantined
             ],
-            missing=[Missing(key[b.stream], g.first, g.last, g.reason) for b in blocks for g in b.gaps],
-            schemas={b.schema.id: (b.schema.columns, b.schema.units) for b in blocks if b.schema is not None},
+            missing=[Missing(key[b.stream], g.first, g.last, g.reason) for b in joined for g in b.gaps],
+            schemas={b.schema.id: (b.schema.columns, b.schema.units) for b in joined if b.schema is not None},
         )

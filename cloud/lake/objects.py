@@ -61,11 +61,23 @@ def read_checked(store: ObjectStore, path: str, digest: str) -> bytes:
 
 
 def to_parquet(table: Any) -> bytes:
-    """Return a table as a segment's bytes: zstd-1, names as dictionaries, flat values plain."""
+    """Return a table as a segment's bytes: zstd-1 over the encoding that suits each column's type.
+
+    Names are dictionaries, integers differences, floats split into byte streams: beside plain columns that is a quarter
+    fewer bytes for features, in less time (docs/decisions/0010).
+    """
     out = io.BytesIO()
-    names = [n for n in _NAMES if n in table.column_names]
+    types = {f.name: f.type for f in table.schema}
+    encodings = {n: "DELTA_BINARY_PACKED" for n, kind in types.items() if pa.types.is_int64(kind)}
+    encodings |= {n: "BYTE_STREAM_SPLIT" for n, kind in types.items() if pa.types.is_floating(kind)}
     pq.write_table(
-        table, out, compression="zstd", compression_level=1, use_dictionary=names, write_statistics=["sequence"]
+        table,
+        out,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=[n for n in _NAMES if n in types],
+        column_encoding=encodings,
+        write_statistics=["sequence"],
     )
     return out.getvalue()
 

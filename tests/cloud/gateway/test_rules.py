@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from cloud.gateway import rules, wire
-from cloud.gateway.records import Code, Schema, Stream
+from cloud.gateway import blocks, rules, wire
+from cloud.gateway.records import Batch, Code, Schema, Stream
 from models.errors import WrongUse
 from models.features import schema_id
 from protos.forewarn.telemetry.v1 import telemetry_pb2 as pb
@@ -18,8 +18,14 @@ STREAM = Stream("hall", "edge-1", 7)
 NAMED = Schema(SCHEMA.id, COLUMNS, ("g", "g", "1"))
 
 
+def read(message: pb.Batch, schema: Schema | None = NAMED) -> Batch:
+    return wire.read_batch(message, {schema.id: schema} if schema else {}, time.time_ns())
+
+
 def judged(message: pb.Batch, schema: Schema | None = NAMED) -> rules.Verdicts:
-    return rules.judge(wire.read_batch(message, STREAM, schema, time.time_ns()))
+    batch = read(message, schema)
+    rules.check_columns(batch)
+    return rules.judge(blocks.join(STREAM, [batch]))
 
 
 def with_values(rows: dict[int, float]) -> pb.Batch:
@@ -94,17 +100,16 @@ def test_a_scale_that_is_not_finite_condemns_the_batch():
     ],
 )
 def test_a_batch_whose_columns_do_not_fit_is_malformed_and_says_why(broken):
-    with pytest.raises(wire.Malformed) as failure:
+    with pytest.raises(rules.Malformed) as failure:
         judged(batch(1, 2, **broken))
     assert failure.value.reason
 
 
 def test_one_record_in_wire_form_holds_what_the_batch_held_of_it():
     message = batch(1, 4)
-    one = pb.Batch.FromString(wire.single(message, 2))
+    one = pb.Batch.FromString(wire.single(read(message), 2))
     assert (one.first_sequence, one.count) == (3, 1)
-    block = wire.read_batch(one, STREAM, NAMED, 0)
-    assert block.values.tolist() == [[30.0, 31.0, 32.0]]
+    assert blocks.join(STREAM, [read(one)]).values.tolist() == [[30.0, 31.0, 32.0]]
 
 
 @pytest.mark.parametrize("name", ["P-101", "Hall 2", "a", "9.x_y-z", "A" * 64])

@@ -36,7 +36,8 @@ def fill(
     sequences = np.arange(first, first + count)
     block = Block(
         stream=Stream(site, device, 7),
-        first=first,
+        sequence=sequences,
+        received_ns=np.full(count, now_ns),
         kind=Kind.FEATURES,
         replay=False,
         schema=Schema(schema_id(columns), columns, ("g",) * len(columns)),
@@ -51,8 +52,6 @@ def fill(
         scale=1.0,
         source="",
         gaps=(),
-        digest=b"d",
-        received_ns=now_ns,
     )
     ((key, pieces),) = group([Piece(block, np.arange(count))]).items()
     made = encode(key, pieces)

@@ -251,7 +251,8 @@ def test_values_keep_their_order_through_a_merge_of_lists(opened: Cloud):
     def piece(width: int, first: int) -> Piece:
         block = Block(
             stream=Stream("hall", "edge-1", 7),
-            first=first,
+            sequence=np.arange(first, first + 2),
+            received_ns=np.zeros(2, np.int64),
             kind=Kind.SPECTRUM,
             replay=True,
             schema=None,
@@ -266,8 +267,6 @@ def test_values_keep_their_order_through_a_merge_of_lists(opened: Cloud):
             scale=1.0,
             source="",
             gaps=(),
-            digest=b"",
-            received_ns=0,
         )
         return Piece(block, np.array([1]))
 
