@@ -86,5 +86,5 @@ def _fresh(batches: Sequence[Batch], new: Iterable[list[Range]]) -> NDArray[np.b
 def without(pieces: Iterable[Piece], known: Mapping[Stream, Ranges]) -> list[Piece]:
     """Return the pieces without the rows whose sequences are in `known`."""
     nothing = Ranges()
-    kept = [Piece(p.block, p.rows[~known.get(p.block.stream, nothing).mask(p.sequences)]) for p in pieces]
+    kept = [Piece(p.block, p.rows[~known.get(p.block.stream, nothing).mask(p.of(p.block.sequence))]) for p in pieces]
     return [p for p in kept if len(p.rows)]

@@ -41,10 +41,10 @@ class Latest:
             self._seen[owner] = max(self._seen.get(owner, 0), int(block.received_ns[-1]))
             if block.schema is None:
                 continue
-            points = block.point[piece.rows]
-            for point in np.unique(points):
+            points = piece.of(block.point)
+            for point in np.flatnonzero(np.bincount(points)).tolist():
                 rows = piece.rows[points == point]
-                self._note(piece, int(point), int(rows[block.event_time_ns[rows].argmax()]))
+                self._note(piece, point, int(rows[block.event_time_ns[rows].argmax()]))
 
     def _note(self, piece: Piece, point: int, row: int) -> None:
         block = piece.block

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,10 +167,9 @@ class Piece:
     block: Block
     rows: NDArray[np.intp]
 
-    @property
-    def sequences(self) -> NDArray[np.int64]:
-        """The rows' sequence numbers, (rows,)."""
-        return self.block.sequence[self.rows]
+    def of(self, column: NDArray[Any]) -> NDArray[Any]:
+        """Return these rows of one of the block's columns; the column itself where that is all of it."""
+        return column if len(self.rows) == len(self.block) else column[self.rows]
 
 
 @dataclass(frozen=True, slots=True)

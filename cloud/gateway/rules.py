@@ -136,8 +136,9 @@ def judge(block: Block) -> Verdicts:
     """Give a verdict for each record; the first rule that a record breaks is its code."""
     codes = np.zeros(len(block), np.uint8)
 
-    def refuse(bad: NDArray[np.bool_] | np.bool_ | bool, code: Code) -> None:
-        codes[(codes == 0) & bad] = code
+    def refuse(bad: NDArray[np.bool_] | bool, code: Code) -> None:
+        if np.any(bad):
+            codes[(codes == 0) & bad] = code
 
     named = [is_point(m, c) for m, c in zip(block.machines, block.channels, strict=True)]
     if block.kind.named or block.values.size:  # a gap needs no measuring point
@@ -148,7 +149,7 @@ def judge(block: Block) -> Verdicts:
             refuse(True, Code.UNKNOWN_SCHEMA)
         if block.schema is not None and block.values.shape[1] != len(block.schema.columns):
             refuse(True, Code.WRONG_LENGTH)
-        if block.values.dtype.kind == "f":
+        if block.values.dtype.kind == "f" and not np.isfinite(block.values).all():
             refuse(~np.isfinite(block.values).all(axis=1), Code.NOT_FINITE)
         refuse(not (math.isfinite(block.step) and math.isfinite(block.scale)), Code.NOT_FINITE)
     if not block.replay:
