@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
 from models.errors import ConfigurationError
 
@@ -21,6 +22,19 @@ class S3Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     timeout_seconds: float = 10.0
 
 
+class TlsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the gateway proves itself to devices, and they to it: PEM files, relative to the data folder.
+
+    They are read again when they change; no restart is needed.
+    """
+
+    certificate: str  # the gateway's, and those between it and the CA
+    key: str  # without a passphrase
+    client_ca: str = (
+        ""  # signs the devices' certificates, which are then asked for; empty: a device is who it says it is
+    )
+
+
 class CloudConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What `forewarn cloud` and the commands on the cloud's data need to know."""
 
@@ -28,6 +42,7 @@ class CloudConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     database: str = ""  # SQLAlchemy URL; empty: catalogue.sqlite in the data folder
     s3: S3Config | None = None  # absent: the folder `store` in the data folder
     gateway: str = "127.0.0.1:7443"  # host:port the devices call; port 0: any free one
+    tls: TlsConfig | None = None  # absent: plain text, which is for the loopback or a network of its own
     page: str = "127.0.0.1:8080"  # host:port of the pages; port 0: any free one
     metrics: str = ""  # host:port for Prometheus, best a loopback one: it asks nobody who they are; empty: none
     segment_seconds: float = 2.0  # a segment closes after this time ...
@@ -42,6 +57,12 @@ def load_config(data: Path) -> CloudConfig:
     """Read `cloud.toml` in the data folder; an unknown key or a wrong type is a `ConfigurationError` naming it."""
     file = data / "cloud.toml"
     try:
-        return msgspec.toml.decode(file.read_bytes(), type=CloudConfig) if file.exists() else CloudConfig()
+        config = msgspec.toml.decode(file.read_bytes(), type=CloudConfig) if file.exists() else CloudConfig()
     except (msgspec.ValidationError, msgspec.DecodeError) as e:
         raise ConfigurationError(str(e), where=str(file), mend="see docs/configuration.md for every key") from e
+    return config if config.tls is None else structs.replace(config, tls=_placed(config.tls, data))
+
+
+def _placed(tls: TlsConfig, data: Path) -> TlsConfig:
+    placed = {key: str(data / path) if path else "" for key, path in structs.asdict(tls).items()}
+    return TlsConfig(**placed)

@@ -19,7 +19,7 @@ import structlog
 
 from edge import wire
 from edge.bundles import Bundles
-from edge.config import EdgeConfig, zones_of
+from edge.config import EdgeConfig, certificates_of, zones_of
 from edge.detection import Detector
 from edge.features import Extractor
 from edge.keeper import Keeper
@@ -67,7 +67,7 @@ class Agent:
         self._outbox = Outbox(store / "outbox.sqlite", gap=self._gap, quota_bytes=config.outbox.quota_bytes)
         self._bundles = Bundles()
         self._ask_gauges()
-        self._link = Link(config.gateways)
+        self._link = Link(config.gateways, certificates_of(config))
         self._uplink = self._make_uplink(sources)
         self._updater = self._make_updater(sources, store / "models") if config.trust else None
         self._offline = Offline(config, store, len(sources))

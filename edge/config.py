@@ -16,11 +16,13 @@ import msgspec
 from msgspec import Meta
 
 from edge.announce import AnnounceConfig
-from edge.board import PageConfig, is_loopback
+from edge.board import PageConfig
 from edge.detection import DetectionConfig
 from edge.features import FeaturesConfig
 from edge.recorder import FlightConfig
 from edge.sensors.kinds import Opens, understood
+from models.addresses import is_loopback
+from models.certificates import CertificateFiles
 from models.errors import ConfigurationError
 from models.zones import ZoneLimits, load_zones
 
@@ -64,6 +66,26 @@ class UplinkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     stored_seconds: Annotated[
         Positive, Meta(description="a stream on which nothing is stored for so long is opened anew")
     ] = 120.0
+
+
+class CloudLinkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """TLS to the gateways: without `ca`, plain text. The files are read again when they change."""
+
+    ca: Annotated[
+        str,
+        Meta(
+            description="PEM file with the certificates of the CA that signs the gateways', relative to this file; "
+            "with it the device speaks TLS only, and the gateways' names must be in their certificates"
+        ),
+    ] = ""
+    certificate: Annotated[
+        str,
+        Meta(
+            description="PEM file with this device's own certificate (and those between it and the CA), for gateways "
+            "that ask for one; its subject alternative name is the URI `forewarn://ENTERPRISE/SITE/DEVICE`"
+        ),
+    ] = ""
+    key: Annotated[str, Meta(description="PEM file with its key, without a passphrase")] = ""
 
 
 class RecordsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -115,6 +137,7 @@ class EdgeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     stop_seconds: Annotated[Positive, Meta(description="on SIGTERM, how long to go on delivering what is kept")] = 10.0
     machine: Annotated[tuple[MachineConfig, ...], Meta(description="one `[[machine]]` table each")] = ()
     outbox: OutboxConfig = OutboxConfig()
+    cloud: CloudLinkConfig = CloudLinkConfig()
     uplink: UplinkConfig = UplinkConfig()
     records: RecordsConfig = RecordsConfig()
     features: FeaturesConfig = FeaturesConfig()
@@ -142,6 +165,11 @@ def load_config(file: Path) -> EdgeConfig:
         trust=str(folder / config.trust) if config.trust else "",
         machine=tuple(_placed(m, folder) for m in config.machine),
         announce=_with_secret(config.announce, folder),
+        cloud=CloudLinkConfig(
+            ca=str(folder / config.cloud.ca) if config.cloud.ca else "",
+            certificate=str(folder / config.cloud.certificate) if config.cloud.certificate else "",
+            key=str(folder / config.cloud.key) if config.cloud.key else "",
+        ),
     )
 
 
@@ -204,7 +232,15 @@ def check_config(config: EdgeConfig, where: str) -> None:
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65_536:
             refuse(f"gateways has {address!r}", "give host:port")
+    _check_tls(config.cloud, refuse)
     _check_offline(config, refuse)
+
+
+def _check_tls(cloud: CloudLinkConfig, refuse: Callable[[str, str], None]) -> None:
+    if bool(cloud.certificate) != bool(cloud.key):
+        refuse("cloud.certificate without cloud.key, or the other way round", "set both, or neither")
+    if cloud.certificate and not cloud.ca:
+        refuse("cloud.certificate without cloud.ca", "set cloud.ca to the certificates of the CA that signs gateways'")
 
 
 def _check_offline(config: EdgeConfig, refuse: Callable[[str, str], None]) -> None:
@@ -223,3 +259,9 @@ def zones_of(config: EdgeConfig, machine: str) -> ZoneLimits | None:
     """The severity zones of a machine's group; None where the configuration names none."""
     group = next((m.zones for m in config.machine if m.name == machine), "")
     return load_zones().get(group) if group else None
+
+
+def certificates_of(config: EdgeConfig) -> CertificateFiles | None:
+    """The files for TLS to the gateways; None where the configuration names none: plain text."""
+    cloud = config.cloud
+    return CertificateFiles(ca=cloud.ca, certificate=cloud.certificate, key=cloud.key) if cloud.ca else None

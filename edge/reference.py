@@ -12,6 +12,7 @@ import msgspec
 from edge.announce import AnnounceConfig
 from edge.board import PageConfig
 from edge.config import (
+    CloudLinkConfig,
     EdgeConfig,
     MachineConfig,
     OutboxConfig,
@@ -30,6 +31,7 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
     **{f'`source` with `kind = "{kind}"`': load_kind(kind) for kind in BUILT_IN},
     "`channels` of a live source": ChannelConfig,
     "`[outbox]`": OutboxConfig,
+    "`[cloud]`": CloudLinkConfig,
     "`[uplink]`": UplinkConfig,
     "`[records]`": RecordsConfig,
     "`[features]`": FeaturesConfig,

@@ -13,6 +13,7 @@ from cloud.alerts.types import Change, Evidence, IncomingAlert
 from cloud.gateway import rules
 from cloud.gateway.metrics import Metrics
 from cloud.gateway.statuses import Refused, abort
+from cloud.gateway.tls import Callers
 from models.errors import ForewarnError, WrongUse
 from protos.forewarn.alert.v1 import alert_pb2 as pb
 from protos.forewarn.alert.v1 import alert_pb2_grpc
@@ -41,8 +42,11 @@ Context = grpc.aio.ServicerContext[pb.RaiseRequest, pb.RaiseResponse]
 class Alerts(alert_pb2_grpc.AlertServiceServicer):
     """The alert service."""
 
-    def __init__(self, enterprise: str, take: Take, in_thread: InThread[int], metrics: Metrics) -> None:
+    def __init__(
+        self, enterprise: str, callers: Callers, take: Take, in_thread: InThread[int], metrics: Metrics
+    ) -> None:
         self._enterprise = enterprise
+        self._callers = callers
         self._take = take
         self._in_thread = in_thread
         self._metrics = metrics
@@ -50,6 +54,7 @@ class Alerts(alert_pb2_grpc.AlertServiceServicer):
     async def Raise(self, request: pb.RaiseRequest, context: Context) -> pb.RaiseResponse:
         """Take one change of one alarm; taking it again answers the same number."""
         try:
+            self._callers.check(context, request.enterprise, request.site, request.device)
             if request.enterprise != self._enterprise:
                 raise Refused(f"this gateway serves the enterprise {self._enterprise!r}")
             site, device = rules.check_id("site", request.site), rules.check_id("device", request.device)

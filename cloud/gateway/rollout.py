@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
@@ -23,6 +23,7 @@ from cloud.catalogue.access import reading, writing
 from cloud.catalogue.downlink import Downlink, Order
 from cloud.gateway import rules
 from cloud.gateway.statuses import Refused, abort
+from cloud.gateway.tls import Callers
 from cloud.store import ObjectStore
 from cloud.store.keys import check_key
 from models.errors import ForewarnError, Unavailable, WrongUse
@@ -111,6 +112,7 @@ class Rollout(rollout_pb2_grpc.RolloutServiceServicer):
         engine: Engine,
         store: ObjectStore,
         board: Board,
+        callers: Callers,
         in_thread: InThread,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -118,6 +120,7 @@ class Rollout(rollout_pb2_grpc.RolloutServiceServicer):
         self._engine = engine
         self._store = store
         self._board = board
+        self._callers = callers
         self._in_thread = in_thread
         self._now_ns = now_ns
         self._draining = asyncio.Event()
@@ -129,7 +132,7 @@ class Rollout(rollout_pb2_grpc.RolloutServiceServicer):
     async def Watch(self, request: pb.WatchRequest, context: Context) -> None:
         """Say what is assigned at once, then what changes."""
         try:
-            owner = self._owner(request)
+            owner = self._owner(request, context)
             classes = [rules.check_id("machine class", c) for c in request.machine_classes]
             told = asyncio.create_task(self._tell(owner, classes, context))
             draining = asyncio.create_task(self._draining.wait())
@@ -142,7 +145,7 @@ class Rollout(rollout_pb2_grpc.RolloutServiceServicer):
                 draining.cancel()
                 await asyncio.gather(told, draining, return_exceptions=True)
         except ForewarnError as e:
-            await abort(context, e)
+            await _refuse(context, e)
 
     async def _tell(self, owner: tuple[str, str], classes: list[str], context: Context) -> None:
         assigned: dict[str, str] = {}
@@ -166,19 +169,20 @@ class Rollout(rollout_pb2_grpc.RolloutServiceServicer):
     async def Fetch(self, request: pb.FetchRequest, context: Context) -> None:
         """Send one file of the signed repository."""
         try:
+            self._callers.check_enterprise(context, self._enterprise)
             key = self._file(request.path)
             data = await self._in_thread(lambda: self._store.get(key))
         except KeyError:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"no file {request.path}")
         except ForewarnError as e:
-            await abort(context, e)
+            await _refuse(context, e)
         for at in range(0, len(data), _CHUNK):
             await context.write(pb.FetchResponse(chunk=data[at : at + _CHUNK]))
 
     async def Report(self, request: pb.ReportRequest, context: Context) -> pb.ReportResponse:
         """Keep what became of a bundle."""
         try:
-            site, device = self._owner(request)
+            site, device = self._owner(request, context)
             if request.state not in (pb.BUNDLE_STATE_RUNNING, pb.BUNDLE_STATE_REFUSED):
                 raise WrongUse(f"bundle state {request.state} is not known here", mend="update the gateway")
             said = downlink.Report(
@@ -190,11 +194,12 @@ class Rollout(rollout_pb2_grpc.RolloutServiceServicer):
             )
             await self._write(lambda c: downlink.report(c, self._enterprise, said, self._now_ns()))
         except ForewarnError as e:
-            await abort(context, e)
+            await _refuse(context, e)
         log.info("bundle reported", device=device, bundle=said.bundle, running=said.running, reason=said.reason)
         return pb.ReportResponse()
 
-    def _owner(self, request: pb.WatchRequest | pb.ReportRequest) -> tuple[str, str]:
+    def _owner(self, request: pb.WatchRequest | pb.ReportRequest, context: Context) -> tuple[str, str]:
+        self._callers.check(context, request.enterprise, request.site, request.device)
         if request.enterprise != self._enterprise:
             raise Refused(f"this gateway serves the enterprise {self._enterprise!r}")
         return rules.check_id("site", request.site), rules.check_id("device", request.device)
@@ -215,6 +220,11 @@ class Rollout(rollout_pb2_grpc.RolloutServiceServicer):
                 change(connection)
 
         await self._in_thread(write)
+
+
+async def _refuse(context: Context, error: ForewarnError) -> NoReturn:
+    log.warning("rollout call refused", peer=context.peer(), reason=str(error))
+    await abort(context, error)
 
 
 def _command(order: Order) -> pb.WatchResponse:

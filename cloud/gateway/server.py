@@ -27,9 +27,11 @@ from cloud.gateway.metrics import Metrics
 from cloud.gateway.records import Mark, Stream
 from cloud.gateway.rollout import Board, Rollout
 from cloud.gateway.session import Greeted, Limits, Telemetry
+from cloud.gateway.tls import Callers, server_credentials
 from cloud.gateway.wire import Hello
 from cloud.gateway.writer import Closing, Writer
 from cloud.lake.compaction import Compactor
+from models.addresses import is_loopback
 from models.errors import ConfigurationError, Unavailable
 from protos.forewarn.alert.v1 import alert_pb2_grpc
 from protos.forewarn.rollout.v1 import rollout_pb2_grpc
@@ -90,8 +92,10 @@ class Gateway:
             now_ns=now_ns,
         )
         intakes.dropped = self._writer.drop
+        callers = Callers(certified=bool(config.tls and config.tls.client_ca))
         self._telemetry = Telemetry(
             enterprise=enterprise,
+            callers=callers,
             greet=self._greet,
             note_fenced=self._note_fenced,
             intakes=intakes,
@@ -107,10 +111,11 @@ class Gateway:
             engine=engine,
             store=store,
             board=self._board,
+            callers=callers,
             in_thread=self._in_thread,
             now_ns=now_ns,
         )
-        self._alerts = Alerts(enterprise, take_alert, self._in_thread, self.metrics)
+        self._alerts = Alerts(enterprise, callers, take_alert, self._in_thread, self.metrics)
         self._compactor = Compactor(enterprise, engine, store, now_ns=now_ns)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # set at run time
         self._server = grpc.aio.server(options=_OPTIONS)
@@ -123,10 +128,7 @@ class Gateway:
         rollout_pb2_grpc.add_RolloutServiceServicer_to_server(self._rollout, self._server)  # type: ignore[no-untyped-call]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         host = address.rpartition(":")[0]
-        try:
-            port = self._server.add_insecure_port(address)
-        except RuntimeError as e:
-            raise ConfigurationError(f"cannot listen on {address}", mend="is another gateway running there?") from e
+        port = self._listen(address, host)
         await self._server.start()
         self._tasks = [asyncio.create_task(self._writer.run()), asyncio.create_task(self._board.run())]
         self._tasks.append(asyncio.create_task(self._watch_sessions()))
@@ -135,6 +137,23 @@ class Gateway:
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
         log.info("gateway listens", address=f"{host}:{port}")
         return f"{host}:{port}"
+
+    def _listen(self, address: str, host: str) -> int:
+        """Take the address, with TLS where it is configured; return the port."""
+        tls = self._config.tls
+        if tls is None and not is_loopback(host):
+            log.warning(
+                "plain text",
+                address=address,
+                mend="this network can read and send records: set [tls] in cloud.toml, or listen on 127.0.0.1",
+            )
+        credentials = server_credentials(tls) if tls else None
+        try:
+            if credentials is None:
+                return self._server.add_insecure_port(address)
+            return self._server.add_secure_port(address, credentials)
+        except RuntimeError as e:
+            raise ConfigurationError(f"cannot listen on {address}", mend="is another gateway running there?") from e
 
     async def failed(self) -> None:
         """Wait until a part of the gateway fails, and raise what it raised."""

@@ -21,6 +21,7 @@ from cloud.gateway.intake import Intake, Intakes, Outgoing
 from cloud.gateway.metrics import Metrics
 from cloud.gateway.records import Mark, Schema
 from cloud.gateway.statuses import Overloaded, Replaced, abort
+from cloud.gateway.tls import Callers
 from cloud.gateway.writer import Writer
 from cloud.ranges import Ranges
 from models.errors import ForewarnError, Unavailable, WrongUse
@@ -68,6 +69,7 @@ class Telemetry(telemetry_pb2_grpc.TelemetryServiceServicer):
         self,
         *,
         enterprise: str,
+        callers: Callers,
         greet: Greeter,
         note_fenced: NoteFenced,
         intakes: Intakes,
@@ -78,6 +80,7 @@ class Telemetry(telemetry_pb2_grpc.TelemetryServiceServicer):
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._enterprise = enterprise
+        self._callers = callers
         self._greet = greet
         self._note_fenced = note_fenced
         self._intakes = intakes
@@ -101,7 +104,7 @@ class Telemetry(telemetry_pb2_grpc.TelemetryServiceServicer):
         """Serve one connection of one device."""
         try:
             async with asyncio.timeout(HELLO_SECONDS):
-                hello = await self._hello(request_iterator)
+                hello = await self._hello(request_iterator, context)
             greeted = await self._greet(hello)
             outgoing = Outgoing()
             intake = self._intakes.attach(hello.stream, outgoing, greeted.session)
@@ -116,10 +119,11 @@ class Telemetry(telemetry_pb2_grpc.TelemetryServiceServicer):
             log.warning("stream refused", peer=context.peer(), reason=str(e))
             await abort(context, e)
 
-    async def _hello(self, requests: AsyncIterator[pb.StreamRequest]) -> wire.Hello:
+    async def _hello(self, requests: AsyncIterator[pb.StreamRequest], context: Context) -> wire.Hello:
         first = await anext(requests, None)
         if first is None or first.WhichOneof("message") != "hello":
             raise WrongUse("the first message of a stream is Hello")
+        self._callers.check(context, first.hello.enterprise, first.hello.site, first.hello.device)
         return wire.read_hello(first.hello, self._enterprise)
 
     async def _serve(

@@ -4,6 +4,6 @@
 """
 
 from edge.board.board import Board, MachineBoard
-from edge.board.config import PageConfig, is_loopback
+from edge.board.config import PageConfig
 
-__all__ = ["Board", "MachineBoard", "PageConfig", "is_loopback"]
+__all__ = ["Board", "MachineBoard", "PageConfig"]

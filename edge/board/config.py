@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated
 
 import msgspec
@@ -27,11 +26,3 @@ class PageConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             description="how many days of one row a minute and machine are kept in the store, about 20 kB a day",
         ),
     ] = 7
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches it."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -15,8 +15,8 @@ from typing import ClassVar
 import structlog
 
 from edge.board.board import Board
-from edge.board.config import is_loopback
 from edge.board.page import SCRIPT, STYLE, render
+from models.addresses import is_loopback
 from models.errors import ConfigurationError
 
 _REQUEST_S = 5.0

@@ -17,9 +17,11 @@ from datetime import datetime
 from pathlib import Path
 
 from edge.config import EdgeConfig
+from edge.doctor.tls import certificate_facts, handshake_fault, material_of
 from edge.doctor.types import Facts, GatewayFacts, Host, SensorFacts, SlotFacts, StoreFacts, TrustFacts
 from edge.sources import Source, open_sources
 from edge.types import Window
+from models.addresses import is_loopback
 from models.errors import BundleRejected, ForewarnError
 
 _REACH_S = 3.0
@@ -43,6 +45,7 @@ def gather(config: EdgeConfig | None, *, listen_s: float, log_level: str = "info
     return Facts(
         store=store,
         gateways=tuple(gateway_facts(a, config) for a in config.gateways) if config else (),
+        certificate=certificate_facts(config) if config else None,
         trust=trust_facts(config.trust) if config else None,
         slots=slot_facts(Path(config.store) / "models" / "classes") if config and config.store else (),
         sensors=sensors,
@@ -179,7 +182,7 @@ def _outbox(file: Path) -> tuple[str, int]:
 
 
 def gateway_facts(address: str, config: EdgeConfig) -> GatewayFacts:
-    """Name, connection, protocol, in this order; the first fault ends it."""
+    """Name, connection, TLS, protocol, in this order; the first fault ends it."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     try:
@@ -190,14 +193,25 @@ def gateway_facts(address: str, config: EdgeConfig) -> GatewayFacts:
         socket.create_connection((host, int(port)), _REACH_S).close()
     except OSError as e:
         return GatewayFacts(address=address, connect_fault=e.strerror or str(e))
+    material = material_of(config)
+    if config.cloud.ca and material is None:
+        return GatewayFacts(address=address)  # the files are at fault, which is said of them
+    if material and (fault := handshake_fault(host, int(port), config.cloud, _REACH_S)):
+        return GatewayFacts(address=address, tls_fault=fault)
     from edge.uplink import probe
 
     verdict, said = probe.probe(
-        address, enterprise=config.enterprise, site=config.site, device=config.device, within_s=_REACH_S
+        address,
+        enterprise=config.enterprise,
+        site=config.site,
+        device=config.device,
+        within_s=_REACH_S,
+        material=material,
     )
     strange = said if verdict in (probe.STRANGER, probe.SILENT) else ""
     return GatewayFacts(
         address=address,
+        plain=material is None and not is_loopback(host),
         not_a_gateway=strange,
         version_fault=said if verdict == probe.VERSION else "",
         refused=said if verdict == probe.REFUSED else "",

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from edge.detection.sensors import CLIPPED, DEAD, DROPOUT, STUCK, waveform_fault
+from edge.doctor import certificate_rules
 from edge.doctor.types import Facts, Finding, Level, SensorFacts
 from edge.types import Channel, ChannelKind, FloatArray
 
@@ -304,7 +305,7 @@ def not_a_gateway(facts: Facts) -> Iterator[Finding]:
                 _F,
                 f"no gateway answers there: {g.not_a_gateway}",
                 g.address,
-                "name the gateway's port",
+                "name the gateway's port; where it speaks TLS only, set [cloud]",
             )
 
 
@@ -554,6 +555,7 @@ RULES: tuple[Rule, ...] = (
     *(store_missing, store_not_writable, store_volatile, store_on_a_network, disk_nearly_full, quota_beyond_the_disk),
     *(quota_near, outbox_damaged, outbox_was_damaged, store_held),
     *(name_not_resolved, gateway_unreachable, not_a_gateway, another_protocol_version, gateway_refuses),
+    *certificate_rules.RULES,
     *(no_trust, trust_missing, trust_unreadable, trust_expired, model_slot_broken, machine_class_unknown),
     *(source_unusable, sensor_silent, channel_missing, temperature_dropouts, not_a_number, sensor_dead, sensor_stuck),
     *(sensor_clipping, rate_drift, windows_too_short, no_bearing_lines, event_times_run_back),

@@ -78,9 +78,24 @@ class GatewayFacts:
     address: str
     name_fault: str = ""
     connect_fault: str = ""
+    plain: bool = False  # text that others on the network can read: no `cloud.ca`, and not the loopback
+    tls_fault: str = ""  # why the handshake fails
     not_a_gateway: str = ""
     version_fault: str = ""
     refused: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateFacts:
+    """The files of the `[cloud]` table: whether they can be used, and what this device's own certificate says."""
+
+    path: str  # of the certificate, or of the file at fault
+    fault: str = ""  # why they cannot be used
+    begins_s: float | None = None
+    ends_s: float | None = None
+    names: tuple[str, ...] = ()  # subject alternative names
+    wanted: str = ""  # the one that it must have
+    key_mode: int = 0o600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +134,7 @@ class Facts:
     host: Host
     store: StoreFacts | None = None
     gateways: tuple[GatewayFacts, ...] = ()
+    certificate: CertificateFacts | None = None
     trust: TrustFacts | None = None
     slots: tuple[SlotFacts, ...] = ()
     sensors: tuple[SensorFacts, ...] = ()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 
 import grpc
 import grpc.aio
@@ -48,7 +50,7 @@ class RolloutClient:
             machine_classes=self._machine_classes,
             running_bundle=running_bundle,
         )
-        try:
+        with _as_ours("Watch"):
             async for response in self._stub().Watch(request, timeout=WATCH_S * random.uniform(0.8, 1.0)):  # noqa: S311
                 match response.WhichOneof("message"):
                     case "assignment":
@@ -61,18 +63,17 @@ class RolloutClient:
                             machine=command.machine,
                             alert_key=command.alert_key,
                         )
-        except grpc.aio.AioRpcError as e:
-            raise _ours(e, "Watch") from e
 
     async def fetch(self, path: str) -> AsyncGenerator[bytes, None]:
         """See `RolloutLink`."""
-        try:
-            async for response in self._stub().Fetch(wire.FetchRequest(path=path), timeout=FETCH_S):
-                yield response.chunk
-        except grpc.aio.AioRpcError as e:
-            if e.code() is grpc.StatusCode.NOT_FOUND:
-                raise KeyError(path) from e
-            raise _ours(e, f"Fetch {path}") from e
+        with _as_ours(f"Fetch {path}"):
+            try:
+                async for response in self._stub().Fetch(wire.FetchRequest(path=path), timeout=FETCH_S):
+                    yield response.chunk
+            except grpc.aio.AioRpcError as e:
+                if e.code() is grpc.StatusCode.NOT_FOUND:
+                    raise KeyError(path) from e
+                raise
 
     async def report(self, bundle: str, *, running: bool, reason: str = "") -> None:
         """See `RolloutLink`."""
@@ -85,14 +86,23 @@ class RolloutClient:
             state=state,
             reason=reason[:1000],
         )
-        try:
+        with _as_ours("Report"):
             await self._stub().Report(request, timeout=REPORT_S)
-        except grpc.aio.AioRpcError as e:
-            raise _ours(e, "Report") from e
 
     def _stub(self) -> RolloutServiceStub:
         return RolloutServiceStub(self._channel())  # type: ignore[no-untyped-call]  # generated
 
 
-def _ours(error: grpc.aio.AioRpcError, call: str) -> Unavailable:
-    return Unavailable(f"{error.code().name}: {error.details() or 'no details'}", where=f"rollout service, {call}")
+@contextlib.contextmanager
+def _as_ours(call: str) -> Iterator[None]:
+    """Raise as `Unavailable` what gRPC raises, and the cancelling of a call whose channel was closed beneath it."""
+    where = f"rollout service, {call}"
+    try:
+        yield
+    except grpc.aio.AioRpcError as e:
+        raise Unavailable(f"{e.code().name}: {e.details() or 'no details'}", where=where) from e
+    except asyncio.CancelledError as e:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise  # it is this task that shall end
+        raise Unavailable("its channel was closed", where=where) from e

@@ -9,6 +9,8 @@ from __future__ import annotations
 import grpc
 
 from edge import wire
+from edge.uplink.link import credentials
+from models.certificates import Material
 from protos.forewarn.telemetry.v1.telemetry_pb2_grpc import TelemetryServiceStub
 
 GOOD, VERSION, REFUSED, SILENT, STRANGER = "good", "version", "refused", "silent", "stranger"
@@ -20,12 +22,18 @@ _MEANING = {
 }
 
 
-def probe(address: str, *, enterprise: str, site: str, device: str, within_s: float) -> tuple[str, str]:
-    """(GOOD, VERSION, REFUSED, SILENT or STRANGER, what the other side said)."""
+def probe(
+    address: str, *, enterprise: str, site: str, device: str, within_s: float, material: Material | None = None
+) -> tuple[str, str]:
+    """With `material` over TLS: (GOOD, VERSION, REFUSED, SILENT or STRANGER, what the other side said)."""
     hello = wire.hello(
         enterprise=enterprise, site=site, device=device, epoch=0, head=0, kept=(), software_version="", machines=()
     )
-    with grpc.insecure_channel(address) as channel:
+    with (
+        grpc.insecure_channel(address)
+        if material is None
+        else grpc.secure_channel(address, credentials(material)) as channel
+    ):
         stub = TelemetryServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
         try:
             next(iter(stub.Stream(iter([hello]), timeout=within_s)))

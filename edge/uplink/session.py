@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -78,6 +78,10 @@ class Signals:
         self.alerts.set()
 
 
+async def _nothing() -> None:
+    pass
+
+
 class Session:
     """One connection; `run` ends with Unavailable or EpochEnded, or when it is cancelled."""
 
@@ -92,7 +96,9 @@ class Session:
         deadlines: Deadlines,
         clock_s: Callable[[], float] = time.monotonic,
         meter: Meter | None = None,
+        welcomed: Callable[[], Awaitable[None]] = _nothing,
     ) -> None:
+        """`welcomed` is awaited when the gateway has taken this device and the cursors were found to agree."""
         self._telemetry = TelemetryServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
         self._alert_service = AlertServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
         self._outbox = outbox
@@ -102,6 +108,7 @@ class Session:
         self._deadlines = deadlines
         self._clock_s = clock_s
         self._meter = meter or Meter()
+        self._welcomed = welcomed
         self._schemas_sent: set[str] = set()
         self.welcomed_s: float | None = None  # when the cursors were found to agree
 
@@ -180,6 +187,7 @@ class Session:
             raise EpochEnded
         await self._forget(cursor.stored)
         self.welcomed_s = self._clock_s()
+        await self._welcomed()
         self._meter.set("connected", 1)
         _log.info("connected", epoch=self._epoch, head=self._head, backlog_bytes=outbox.kept_bytes)
 

@@ -62,7 +62,26 @@ class Uplink:
 
     async def _once(self, threads: ThreadPoolExecutor) -> None:
         """One session to its end, and the pause after it."""
-        session = Session(
+        session: Session | None = None
+        try:
+            session = self._session(threads)
+            if await self._renewed(session):
+                return
+        except EpochEnded:
+            if self._backoff.attempts == 0:
+                self._backoff.attempts = 1
+                return  # nothing is wrong with the gateway
+        except Unavailable as e:
+            self._say(e)
+            self._link.try_another()
+        if session is not None and session.welcomed_s is not None:
+            self._said = ""
+            if self._clock_s() - session.welcomed_s > _PROVEN_S:
+                self._backoff.reset()
+        await asyncio.sleep(self._backoff.next_s())
+
+    def _session(self, threads: ThreadPoolExecutor) -> Session:
+        return Session(
             self._link.channel(),
             self._outbox,
             self._identity,
@@ -71,21 +90,23 @@ class Uplink:
             deadlines=self._deadlines,
             clock_s=self._clock_s,
             meter=self._meter,
+            welcomed=self._link.taken,
         )
+
+    async def _renewed(self, session: Session) -> bool:
+        """Run the session to its end, or until a channel with a newer certificate is there to go on: then True."""
+        running = asyncio.ensure_future(session.run())
+        renewed = asyncio.ensure_future(self._link.renewed())
         try:
-            await session.run()
-        except EpochEnded:
-            if self._backoff.attempts == 0:
-                self._backoff.attempts = 1
-                return  # nothing is wrong with the gateway
-        except Unavailable as e:
-            self._say(e)
-            self._link.try_another()
-        if session.welcomed_s is not None:
-            self._said = ""
-            if self._clock_s() - session.welcomed_s > _PROVEN_S:
-                self._backoff.reset()
-        await asyncio.sleep(self._backoff.next_s())
+            await asyncio.wait({running, renewed}, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                running.result()
+            renewed.result()
+            return True
+        finally:
+            running.cancel()
+            renewed.cancel()
+            await asyncio.gather(running, renewed, return_exceptions=True)
 
     def _say(self, error: Unavailable) -> None:
         """Log an outage when it begins or changes, not at each attempt."""

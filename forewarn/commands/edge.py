@@ -125,7 +125,7 @@ def record(config_file: Path, out: Path, seconds: float) -> None:
 def check(config_file: Path) -> None:
     """Try everything that a device needs, without listening: file, machines, store, trust, gateways."""
     from edge.announce import read_secret
-    from edge.config import check_config, load_config
+    from edge.config import certificates_of, check_config, load_config
     from edge.outbox import StoreLock
     from edge.sources import open_sources
 
@@ -145,6 +145,11 @@ def check(config_file: Path) -> None:
         click.echo(f"ok      webhook secret {config.announce.webhook_secret}")
     if not config.trust or not Path(config.trust).is_file():
         click.echo("warning no trust root: this device takes no models")
+    if files := certificates_of(config):
+        files.read()
+        said = config.cloud.certificate or "none of its own: the gateways must not ask for one"
+        click.echo(f"ok      cloud ca {config.cloud.ca}")
+        click.echo(f"ok      cloud certificate {said}")
     for address in config.gateways:
         host, _, port = address.rpartition(":")
         try:

@@ -112,3 +112,13 @@ def test_compact_and_gc_do_their_work_and_say_what_they_did(opened: Cloud):
 def test_migrate_says_which_schema_the_catalogue_has(tmp_path: Path):
     said = CliRunner().invoke(cloud, ["migrate", "--data", str(tmp_path)], catch_exceptions=False)
     assert said.output.strip().endswith("has schema 0002")
+
+
+def test_the_files_of_tls_lie_in_the_data_folder_and_a_missing_one_is_named(tmp_path: Path):
+    (tmp_path / "cloud.toml").write_text('[tls]\ncertificate = "tls/gateway.pem"\nkey = "/etc/gateway.key"\n')
+    opened = open_cloud(tmp_path)
+    tls = opened.config.tls
+    assert tls is not None
+    assert (tls.certificate, tls.key, tls.client_ca) == (str(tmp_path / "tls/gateway.pem"), "/etc/gateway.key", "")
+    with pytest.raises(ConfigurationError, match=r"tls/gateway.pem: cannot be read: No such file or directory"):
+        CliRunner().invoke(cloud, ["serve", "--no-page", "--data", str(tmp_path)], catch_exceptions=False)

@@ -14,6 +14,7 @@ from edge import wire
 from edge.outbox import Outbox, StoreLock
 from edge.types import Alarm, AlarmChange, Kind, Record, Schema
 from edge.uplink import Deadlines, Identity, Link, Uplink
+from models.certificates import CertificateFiles
 
 SCHEMA = Schema(("rms@1", "peak@1"), ("g", "g"))
 
@@ -55,7 +56,13 @@ class DeviceSimulator:
     """Appends by hand, delivers by the real uplink."""
 
     def __init__(
-        self, store: Path, addresses: Sequence[str], *, name: str = "dev-1", quota_bytes: int = 1 << 28
+        self,
+        store: Path,
+        addresses: Sequence[str],
+        *,
+        name: str = "dev-1",
+        quota_bytes: int = 1 << 28,
+        certificates: CertificateFiles | None = None,
     ) -> None:
         store.mkdir(exist_ok=True)
         self.lock = StoreLock(store).__enter__()
@@ -63,6 +70,7 @@ class DeviceSimulator:
         self.produced: set[tuple[int, int]] = set()  # (epoch, sequence) of all that append said it keeps
         self._identity = Identity(enterprise="demo", site="demo", device=name)
         self._addresses = list(addresses)
+        self._certificates = certificates
         self._thread: threading.Thread | None = None
         self.deadlines = Deadlines(welcome_s=2.0, alert_s=2.0, stored_s=2.0)
 
@@ -84,7 +92,7 @@ class DeviceSimulator:
 
         async def run() -> None:
             self._loop = asyncio.get_running_loop()
-            link = Link(self._addresses)
+            link = Link(self._addresses, self._certificates, look_s=0.02)
             uplink = Uplink(self.outbox, link, self._identity, deadlines=self.deadlines, longest_retry_s=0.05)
             self._task = asyncio.create_task(uplink.run())
             started.set()

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.config import EdgeConfig, check_config, load_config, zones_of
+from edge.config import CloudLinkConfig, EdgeConfig, check_config, load_config, zones_of
 from edge.reference import reference
 from models.errors import ConfigurationError
 
@@ -69,6 +69,9 @@ def test_a_wrong_key_is_refused_with_file_and_path(tmp_path: Path, change: tuple
         ({"gateways": ("host:99999",)}, "gateways has 'host:99999'"),
         ({"gateways": ()}, "no gateways"),
         ({"store": ""}, "no store"),
+        ({"cloud": CloudLinkConfig(ca="ca", certificate="c")}, "cloud.certificate without cloud.key"),
+        ({"cloud": CloudLinkConfig(ca="ca", key="k")}, "cloud.certificate without cloud.key"),
+        ({"cloud": CloudLinkConfig(certificate="c", key="k")}, "cloud.certificate without cloud.ca"),
     ],
 )
 def test_what_cannot_run_is_refused_before_anything_is_opened(tmp_path: Path, change: dict, said: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.certificates import Authority
 from tests.edge.gateway_simulator import GatewaySimulator
 
 
@@ -124,3 +125,28 @@ source = {{ kind = "simulator" }}
     assert f"ok      gateway {gateway.address}" in done.stdout
     assert "warning gateway 127.0.0.1:1" in done.stdout
     assert "warning no trust root" in done.stdout
+
+
+def test_check_names_a_certificate_that_is_not_there_and_reads_those_that_are(
+    repository: Path, gateway: GatewaySimulator, tmp_path: Path
+) -> None:
+    (tmp_path / "store").mkdir()
+    authority = Authority()
+    (tmp_path / "ca.pem").write_bytes(authority.certificate)
+    authority.device("edge-7").write(tmp_path, "device")
+    config = tmp_path / "site.toml"
+    text = f"""device = "edge-7"
+store = "store"
+gateways = ["{gateway.address}"]
+[cloud]
+ca = "ca.pem"
+certificate = "device.pem"
+key = "device.key"
+"""
+    config.write_text(text)
+    done = forewarn(repository, "check", "--config", config)
+    assert f"ok      cloud certificate {tmp_path / 'device.pem'}" in done.stdout, done.stderr
+    config.write_text(text.replace("device.key", "devise.key"))
+    done = forewarn(repository, "check", "--config", config)
+    assert done.returncode == 2
+    assert f"{tmp_path / 'devise.key'}: cannot be read: No such file or directory" in done.stderr

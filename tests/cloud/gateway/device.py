@@ -15,6 +15,8 @@ import grpc.aio
 import numpy as np
 
 from cloud.ranges import Ranges
+from edge.uplink.link import credentials
+from models.certificates import Material
 from models.features import schema_id
 from protos.forewarn.telemetry.v1 import telemetry_pb2 as pb
 from protos.forewarn.telemetry.v1 import telemetry_pb2_grpc
@@ -119,7 +121,10 @@ class Device:
         self.heard(response.ack.stored)
 
     def connect(self, address: str) -> Connection:
-        return Connection(self, address)
+        return self.on(channel_to(address))
+
+    def on(self, channel: grpc.aio.Channel) -> Connection:
+        return Connection(self, channel)
 
     async def deliver(self, address: str, *, within_s: float = 20.0) -> None:
         """Send all that is kept until it is stored, over as many connections as it takes."""
@@ -155,12 +160,20 @@ class Device:
                 await asyncio.sleep(0.05)  # the gateway is away; a device waits before it calls again
 
 
+def channel_to(address: str, material: Material | None = None) -> grpc.aio.Channel:
+    """A channel without limits of its own; with `material`, over TLS."""
+    options = [("grpc.max_send_message_length", 64 << 20)]
+    if material is None:
+        return grpc.aio.insecure_channel(address, options=options)
+    return grpc.aio.secure_channel(address, credentials(material), options=options)
+
+
 class Connection:
     """One stream."""
 
-    def __init__(self, device: Device, address: str) -> None:
+    def __init__(self, device: Device, channel: grpc.aio.Channel) -> None:
         self.device = device
-        self._channel = grpc.aio.insecure_channel(address, options=[("grpc.max_send_message_length", 64 << 20)])
+        self._channel = channel
         self._call = telemetry_pb2_grpc.TelemetryServiceStub(self._channel).Stream()
         self.welcome: pb.Welcome | None = None
 

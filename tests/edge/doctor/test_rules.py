@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from edge.doctor import RULES, Facts, Level, examine
+from edge.doctor import certificate_rules as c
 from edge.doctor import rules as r
-from edge.doctor.types import GatewayFacts, Host, SensorFacts, SlotFacts, StoreFacts, TrustFacts
+from edge.doctor.types import CertificateFacts, GatewayFacts, Host, SensorFacts, SlotFacts, StoreFacts, TrustFacts
 from edge.types import Bearing, Channel, ChannelKind, Machine, Window
 
 RATE = 25_600.0
@@ -42,11 +43,14 @@ def hearing(machine=MACHINE, **changes):
 HOST = Host(clock_s=NOW_S, synchronised=True, cpu_flags=frozenset({"sse4_2"}), memory_available_bytes=1 << 30)
 STORE = StoreFacts(path="/var/lib/forewarn", free_bytes=8 << 30, free_inodes=1_000_000)
 GATEWAY = GatewayFacts(address="gateway:7443")
+URI = "forewarn://acme/hall/edge-7"
+CERTIFICATE = CertificateFacts(path="device.pem", begins_s=0.0, ends_s=NOW_S + 1e7, names=(URI,), wanted=URI)
 TRUST = TrustFacts(path="root.json", expires_s=NOW_S + 1e7)
 HEALTHY = Facts(
     host=HOST,
     store=STORE,
     gateways=(GATEWAY,),
+    certificate=CERTIFICATE,
     trust=TRUST,
     slots=(SlotFacts(machine_class="pump"),),
     sensors=hearing(),
@@ -63,6 +67,10 @@ def store(**changes):
 
 def gateway(**changes):
     return replace(HEALTHY, gateways=(replace(GATEWAY, **changes), GATEWAY))
+
+
+def certificate(**changes):
+    return replace(HEALTHY, certificate=replace(CERTIFICATE, **changes))
 
 
 def trust(**changes):
@@ -116,6 +124,18 @@ CASES = {
     r.not_a_gateway: (gateway(not_a_gateway="UNAVAILABLE"), "gateway-wrong-port", "UNAVAILABLE"),
     r.another_protocol_version: (gateway(version_fault="2 to 3"), "gateway-version", "2 to 3"),
     r.gateway_refuses: (gateway(refused="not acme"), "gateway-refuses", "acme"),
+    c.plain_text: (gateway(plain=True), "gateway-plain", "plain text"),
+    c.handshake_fails: (gateway(tls_fault="its certificate: hostname mismatch"), "gateway-tls", "hostname mismatch"),
+    c.certificate_unusable: (
+        replace(HEALTHY, certificate=CertificateFacts(path="device.key", fault="cannot be read")),
+        "certificate-unusable",
+        "cannot be read",
+    ),
+    c.certificate_expired: (certificate(ends_s=NOW_S - 43_200), "certificate-expired", "0.5 days ago"),
+    c.certificate_not_yet_valid: (certificate(begins_s=NOW_S + 86_400), "certificate-not-yet", "in 1.0 days"),
+    c.certificate_ends_soon: (certificate(ends_s=NOW_S + 3 * 86_400), "certificate-soon", "in 3.0 days"),
+    c.certificate_of_another: (certificate(names=("forewarn://acme/hall/x",)), "certificate-of-another", "hall/x"),
+    c.key_readable_by_others: (certificate(key_mode=0o644), "key-readable", "mode 644"),
     r.no_trust: (trust(path="", exists=False), "trust-none", "no models"),
     r.trust_missing: (trust(exists=False), "trust-missing", "no such file"),
     r.trust_unreadable: (trust(fault="no JSON"), "trust-unreadable", "no JSON"),

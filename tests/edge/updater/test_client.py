@@ -98,3 +98,30 @@ def test_a_gateway_that_is_away_is_unavailable_in_every_call():
                     await call
 
     asyncio.run(asyncio.wait_for(run(), 20))
+
+
+def test_a_watch_whose_channel_is_closed_beneath_it_ends_as_any_outage_does():
+    """A renewed certificate closes the old channel; gRPC cancels its calls, which must not end the watching task."""
+
+    class Silent(Service):
+        async def Watch(self, request, context):
+            yield wire.WatchResponse(assignment=wire.Assignment(bundle="b-1", machine_class="bearing"))
+            await asyncio.Event().wait()
+
+    async def story() -> None:
+        server = grpc.aio.server()
+        add_RolloutServiceServicer_to_server(Silent(), server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
+        names = {"enterprise": "acme", "site": "north", "device": "d-1", "machine_classes": ["bearing"]}
+        orders = RolloutClient(lambda: channel, **names).watch("")
+        await anext(orders)
+        next_one = asyncio.ensure_future(anext(orders))
+        await asyncio.sleep(0)  # it waits
+        await channel.close(grace=None)
+        with pytest.raises(Unavailable, match="its channel was closed"):
+            await next_one
+        await server.stop(None)
+
+    asyncio.run(asyncio.wait_for(story(), 20))
