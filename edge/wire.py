@@ -15,7 +15,7 @@ from edge.types import Alarm, Channel, ChannelKind, Kind, Machine, Record, Schem
 from protos.forewarn.alert.v1 import alert_pb2 as alert_wire
 from protos.forewarn.telemetry.v1 import telemetry_pb2 as wire
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2  # 2: alerts carry their session
 OLDEST_PROTOCOL_VERSION = 1
 MOST_ROWS = 256
 MOST_BYTES = 256 * 1024
@@ -145,7 +145,9 @@ def numbered(entry: Entry) -> wire.Batch:
     return batch
 
 
-def raise_request(entry: Entry, *, enterprise: str, site: str, device: str, epoch: int) -> alert_wire.RaiseRequest:
+def raise_request(
+    entry: Entry, *, enterprise: str, site: str, device: str, epoch: int, session: int
+) -> alert_wire.RaiseRequest:
     """The alert as it is sent."""
     return alert_wire.RaiseRequest(
         enterprise=enterprise,
@@ -154,6 +156,7 @@ def raise_request(entry: Entry, *, enterprise: str, site: str, device: str, epoc
         epoch=epoch,
         sequence=entry.first,
         alert=alert_wire.Alert.FromString(entry.blob),
+        session=session,
     )
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
 from cloud.alerts import rules
-from cloud.alerts.types import Alert, Event, IncomingAlert, Outcome, State
+from cloud.alerts.types import Alert, Event, IncomingAlert, NumberReused, Outcome, State
 from cloud.catalogue import alerts as sql
 from cloud.catalogue.access import reading, writing
 from cloud.catalogue.alerts import Device
@@ -62,7 +62,10 @@ class AlertBook:
         self._clock = clock
 
     def take(self, site: str, device: str, epoch: int, sequence: int, said: IncomingAlert) -> int:
-        """Take one change of one alarm and return the alert's number; taking it again returns the same number."""
+        """Take one change of one alarm and return the alert's number; taking it again returns the same number.
+
+        `NumberReused` when epoch and sequence name another change already.
+        """
         owner = Device(self._enterprise, site, device)
         return self._write(lambda c: self._take(c, owner, epoch, sequence, said))
 
@@ -105,7 +108,13 @@ class AlertBook:
     def _take(self, c: Connection, owner: Device, epoch: int, sequence: int, said: IncomingAlert) -> int:
         taken = sql.find_taken(c, owner, epoch, sequence)
         if taken is not None:
-            return taken
+            if (taken.key, taken.event_time_ns) not in {(said.key, said.event_time_ns), (said.key, None)}:
+                raise NumberReused(
+                    f"alert {sequence} is another one here: {taken.key!r}, not {said.key!r} of that time",
+                    where=f"{owner.site}/{owner.device}",
+                    mend="begin a new epoch; is there a copy of this device?",
+                )
+            return taken.alert
         now = self._clock()
         known = sql.find_key(c, owner, said.key)
         if known is None:
@@ -116,7 +125,7 @@ class AlertBook:
             work = rules.changed(sql.work_of(known), said.change, said.severity, late=late)
             sql.change(c, alert_id, work, said=None if late else said)
             sql.move_start(c, alert_id, said.event_time_ns)
-        sql.add_taken(c, owner, epoch, sequence, alert_id)
+        sql.add_taken(c, owner, epoch, sequence, alert_id, said.event_time_ns)
         event = Event(time_ns=now, who=owner.device, what=str(said.change), note="")
         sql.add_event(c, alert_id, event, identity=(epoch, sequence))
         return alert_id

@@ -5,6 +5,12 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from models.errors import ForewarnError
+
+
+class NumberReused(ForewarnError):
+    """The number of an alert names another one already: two stores of one device, or one that came from a backup."""
+
 
 class Change(enum.StrEnum):
     """What a device says of an alarm (ISA-18.2: returning to normal is a change of the same alarm)."""

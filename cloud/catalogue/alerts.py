@@ -28,13 +28,21 @@ def work_of(row: Alert) -> Work:
     return Work(row.state, row.active, row.severity, row.outcome)
 
 
-def find_taken(c: Connection, device: Device, epoch: int, sequence: int) -> int | None:
-    """Return the alert that this raise made or changed, if it was taken before."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A raise that was taken."""
+
+    alert: int  # that it made or changed
+    key: str
+    event_time_ns: int | None  # None: taken before this was kept
+
+
+def find_taken(c: Connection, device: Device, epoch: int, sequence: int) -> Taken | None:
+    """Return what was taken under this number, if anything was."""
     t = alert_taken.c
-    found = c.execute(
-        select(t.alert).where(*_of(alert_taken.c, device), t.epoch == epoch, t.sequence == sequence)
-    ).scalar_one_or_none()
-    return None if found is None else int(found)
+    query = select(t.alert, alert.c.key, t.event_time_ns).join_from(alert_taken, alert, alert.c.id == t.alert)
+    row = c.execute(query.where(*_of(t, device), t.epoch == epoch, t.sequence == sequence)).one_or_none()
+    return None if row is None else Taken(*row)
 
 
 def find_key(c: Connection, device: Device, key: str) -> Alert | None:
@@ -88,7 +96,7 @@ def move_start(c: Connection, alert_id: int, raised_ns: int) -> None:
     c.execute(update(alert).where(alert.c.id == alert_id, alert.c.raised_ns > raised_ns).values(raised_ns=raised_ns))
 
 
-def add_taken(c: Connection, device: Device, epoch: int, sequence: int, alert_id: int) -> None:
+def add_taken(c: Connection, device: Device, epoch: int, sequence: int, alert_id: int, event_time_ns: int) -> None:
     """Remember that this raise is done; a second one violates the primary key."""
     c.execute(
         insert(alert_taken).values(
@@ -98,6 +106,7 @@ def add_taken(c: Connection, device: Device, epoch: int, sequence: int, alert_id
             epoch=epoch,
             sequence=sequence,
             alert=alert_id,
+            event_time_ns=event_time_ns,
         )
     )
 

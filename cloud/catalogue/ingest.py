@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Table, func, insert, select, update
 
 from cloud.catalogue import tables as t
 from cloud.catalogue.lake import Segment, add_segments, new_commit
@@ -206,7 +206,7 @@ class Greeting:
     stored: Ranges  # by the stream
     alerts: Ranges  # taken by the alert call
     head: tuple[int, bytes] | None
-    session: int  # this Hello's number: higher than any before
+    session: int  # this Hello's number: higher than any before of the device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +227,8 @@ def greet(connection: Connection, key: CursorKey, facts: DeviceFacts, now_ns: in
     machines = {str(m["machine"]): {**owner, **m} for m in facts.machines}
     changing = ["device", "line", "machine_class", "simulated", "speed_rpm", "channels"]
     upsert(connection, t.machine, list(machines.values()), update=changing)
-    session = max(_lock(connection, [key], now_ns)[key].session + 1, now_ns)
+    _lock(connection, [key], now_ns)  # the device's row is locked by now: sessions of one device come one by one
+    session = max(newest_session(connection, key.enterprise, key.site, key.device) + 1, now_ns)
     connection.execute(update(t.cursor).where(*key.where(t.cursor)).values(session=session))
     behind = [*key.where(t.cursor), t.cursor.c.device_head < facts.head]
     connection.execute(update(t.cursor).where(*behind).values(device_head=facts.head))
@@ -254,7 +255,9 @@ def _note_lost(connection: Connection, key: CursorKey, known: Greeting, head: in
 
 
 FLAPPING_NS = 60 * 1_000_000_000
-FLAPPING = 3  # open streams of one epoch ended by a newer one, within that time: a broken link alone is not so busy
+FLAPPING = (
+    3  # open streams of one epoch that were ended by a newer one, within that time: a broken link alone is not so busy
+)
 
 
 def note_fenced(connection: Connection, key: CursorKey, now_ns: int) -> bool:
@@ -271,11 +274,19 @@ def note_fenced(connection: Connection, key: CursorKey, now_ns: int) -> bool:
     return True
 
 
-def sessions_since(connection: Connection, enterprise: str, since_ns: int) -> dict[tuple[str, str, int], int]:
-    """Return the newest session of each stream (site, device, epoch) that was greeted since then."""
+def newest_session(connection: Connection, enterprise: str, site: str, device: str) -> int:
+    """Return the number of the device's newest Hello, over its epochs; 0 before the first."""
     c = t.cursor.c
-    query = select(c.site, c.device, c.epoch, c.session).where(c.enterprise == enterprise, c.session >= since_ns)
-    return {(r.site, r.device, r.epoch): r.session for r in connection.execute(query)}
+    query = select(func.max(c.session)).where(c.enterprise == enterprise, c.site == site, c.device == device)
+    return int(connection.scalar(query) or 0)
+
+
+def sessions_since(connection: Connection, enterprise: str, since_ns: int) -> dict[tuple[str, str], int]:
+    """Return the newest session of each device (site, name) that was greeted since then, over its epochs."""
+    c = t.cursor.c
+    newest = func.max(c.session)
+    query = select(c.site, c.device, newest).where(c.enterprise == enterprise, c.session >= since_ns)
+    return {(site, device): session for site, device, session in connection.execute(query.group_by(c.site, c.device))}
 
 
 def alerts_taken(connection: Connection, key: CursorKey) -> Ranges:

@@ -198,6 +198,7 @@ alert_taken = Table(
     Column("epoch", BigInteger, primary_key=True),
     Column("sequence", BigInteger, primary_key=True),
     Column("alert", _Id, ForeignKey("alert.id"), nullable=False),
+    Column("event_time_ns", BigInteger),  # tells another alert of the same number; absent in rows of schema 0002
 )
 
 # What happened to machines: failures, repairs, replaced parts. Labels for training.

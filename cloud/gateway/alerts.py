@@ -12,7 +12,7 @@ import structlog
 from cloud.alerts.types import Change, Evidence, IncomingAlert
 from cloud.gateway import rules
 from cloud.gateway.metrics import Metrics
-from cloud.gateway.statuses import Refused, abort
+from cloud.gateway.statuses import Refused, Replaced, abort
 from cloud.gateway.tls import Callers
 from models.errors import ForewarnError, WrongUse
 from protos.forewarn.alert.v1 import alert_pb2 as pb
@@ -22,6 +22,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 T = TypeVar("T")
 InThread = Callable[[Callable[[], T]], Awaitable[T]]
 Take = Callable[[str, str, int, int, IncomingAlert], int]  # site, device, epoch, sequence, alert -> its number
+NewestSession = Callable[[str, str], int]  # site, device
 _EVIDENCE = 64
 
 _CHANGES = {
@@ -43,9 +44,17 @@ class Alerts(alert_pb2_grpc.AlertServiceServicer):
     """The alert service."""
 
     def __init__(
-        self, enterprise: str, callers: Callers, take: Take, in_thread: InThread[int], metrics: Metrics
+        self,
+        enterprise: str,
+        callers: Callers,
+        newest_session: NewestSession,
+        take: Take,
+        in_thread: InThread[int],
+        metrics: Metrics,
     ) -> None:
+        """`take` and `newest_session` are called in a thread and may raise `Unavailable`."""
         self._enterprise = enterprise
+        self._newest_session = newest_session
         self._callers = callers
         self._take = take
         self._in_thread = in_thread
@@ -63,13 +72,27 @@ class Alerts(alert_pb2_grpc.AlertServiceServicer):
             rules.check_range(request.sequence, 1)
             alert = read_alert(request.alert)
             epoch, sequence = int(request.epoch), int(request.sequence)
-            number = await self._in_thread(lambda: self._take(site, device, epoch, sequence, alert))
+
+            def take() -> int:
+                self._check_session(site, device, int(request.session))
+                return self._take(site, device, epoch, sequence, alert)
+
+            number = await self._in_thread(take)
         except ForewarnError as e:
             log.warning("alert refused", peer=context.peer(), device=request.device[:64], reason=str(e))
             await abort(context, e)
         self._metrics.alerts.inc()
         log.info("alert taken", alert=number, machine=alert.machine, change=str(alert.change), severity=alert.severity)
         return pb.RaiseResponse(alert_id=number)
+
+    def _check_session(self, site: str, device: str, session: int) -> None:
+        """Refuse a holder of this identity whom a newer Hello replaced; a device of the first version has no number."""
+        if session and session < self._newest_session(site, device):
+            raise Replaced(
+                "a newer session of this device has taken over",
+                where=f"{site}/{device}",
+                mend="is there a copy of this device? Give each a name and a store of its own",
+            )
 
 
 def read_alert(message: pb.Alert) -> IncomingAlert:

@@ -4,9 +4,10 @@ All sessions of one device and epoch share one `Intake`: a device that reconnect
 segment neither doubles them nor forgets them. Only the catalogue is the truth: what this file thinks saves work, and
 the commit checks it once more.
 
-Of two sessions of one device and epoch, the newest Hello holds the stream. A session that ended by itself leaves what
-it sent to its successor; one that a newer Hello ended (a cloned device, a half-open connection) takes it along: what
-was not committed is dropped, and its sender, who never heard `stored`, still has it.
+Of two sessions of one device, the newest Hello holds it, whatever their epochs: copies of a store part their epochs as
+soon as their contents differ, and are still two holders of one name. A session that ended by itself leaves what it sent
+to its successor of the same epoch; one that a newer Hello ended (a cloned device, a half-open connection) takes it
+along: what was not committed is dropped, and its sender, who never heard `stored`, still has it.
 """
 
 from __future__ import annotations
@@ -106,41 +107,52 @@ class Intakes:
 
     def __init__(self, device_bytes: int = 1 << 62, dropped: Callable[[Intake], None] = lambda intake: None) -> None:
         self._by_stream: dict[Stream, Intake] = {}
+        self._holders: dict[tuple[str, str], Intake] = {}  # by site and device: whose session is open
         self._device_bytes = device_bytes
         self.dropped = dropped  # told of an intake whose pending records are not to be stored
 
     def attach(self, stream: Stream, outgoing: Outgoing, session: int) -> Intake:
         """Return the stream's intake with a session attached; `stored` is then set from the catalogue.
 
-        A session that is still open is fenced; `Replaced` when this one is itself the older.
+        A session of the device that is still open is fenced; `Replaced` when this one is itself the older.
         """
-        intake = self._by_stream.get(stream)
-        if intake is not None and intake.session > session:
+        holder = self._holders.get((stream.site, stream.device))
+        if any(i is not None and i.session > session for i in (holder, self._by_stream.get(stream))):
             raise Replaced("a newer session of this device holds the stream", where=f"{stream.site}/{stream.device}")
-        if intake is not None and intake.sessions:
-            self.fence(intake)
+        if holder is not None:
+            self.fence(holder)
+        intake = self._by_stream.get(stream)
         if intake is None or intake.fenced:
             intake = self._by_stream[stream] = Intake(stream, session, self._device_bytes)
         intake.session = session
         intake.sessions.add(outgoing)
+        self._holders[stream.site, stream.device] = intake
         return intake
 
     def fence(self, intake: Intake) -> None:
-        """A newer session, here or elsewhere, holds the stream: end this one and drop what waits."""
+        """A newer session, here or elsewhere, holds the device: end this one and drop what waits."""
         if not intake.fenced:
             intake.fence()
             self.dropped(intake)
         if self._by_stream.get(intake.stream) is intake:
             del self._by_stream[intake.stream]
+        self._let_go(intake)
 
-    def fence_older(self, newest: Mapping[Stream, int]) -> None:
-        """Fence every intake whose stream has a newer session at another gateway."""
-        for intake in [i for i in self._by_stream.values() if newest.get(i.stream, 0) > i.session and i.sessions]:
+    def _let_go(self, intake: Intake) -> None:
+        name = (intake.stream.site, intake.stream.device)
+        if self._holders.get(name) is intake:
+            del self._holders[name]
+
+    def fence_older(self, newest: Mapping[tuple[str, str], int]) -> None:
+        """Fence every open intake whose device (site, name) has a newer session at another gateway."""
+        for intake in [i for name, i in self._holders.items() if newest.get(name, 0) > i.session]:
             self.fence(intake)
 
     def detach(self, intake: Intake, outgoing: Outgoing) -> None:
         """The session ended; what it sent stays on its way."""
         intake.sessions.discard(outgoing)
+        if not intake.sessions:
+            self._let_go(intake)
         self._forget(intake)
 
     def commit(self, stream: Stream, stored: Ranges, rejected: Iterable[Rejected]) -> None:

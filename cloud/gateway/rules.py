@@ -17,7 +17,8 @@ from cloud.gateway.records import DTYPES, Batch, Block, Code, Kind, Schema
 from models.errors import WrongUse
 from models.features import schema_id
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2  # 2: alerts carry their session
+OLDEST_PROTOCOL_VERSION = 1
 FUTURE_NS = 600 * 1_000_000_000  # how far a device's clock may be ahead
 LARGEST_SEQUENCE = 2**62  # of SQL's BIGINT, with room
 _LARGEST_COUNT = 65_536  # rows in a batch

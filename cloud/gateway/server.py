@@ -18,13 +18,13 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from cloud.catalogue.access import reading, writing
-from cloud.catalogue.ingest import CursorKey, DeviceFacts, greet, note_fenced, sessions_since
+from cloud.catalogue.ingest import CursorKey, DeviceFacts, greet, newest_session, note_fenced, sessions_since
 from cloud.config import CloudConfig
 from cloud.gateway.alerts import Alerts, Take
 from cloud.gateway.budget import Budget
 from cloud.gateway.intake import Intakes
 from cloud.gateway.metrics import Metrics
-from cloud.gateway.records import Mark, Stream
+from cloud.gateway.records import Mark
 from cloud.gateway.rollout import Board, Rollout
 from cloud.gateway.session import Greeted, Limits, Telemetry
 from cloud.gateway.tls import Callers, server_credentials
@@ -115,7 +115,7 @@ class Gateway:
             in_thread=self._in_thread,
             now_ns=now_ns,
         )
-        self._alerts = Alerts(enterprise, callers, take_alert, self._in_thread, self.metrics)
+        self._alerts = Alerts(enterprise, callers, self._newest_session, take_alert, self._in_thread, self.metrics)
         self._compactor = Compactor(enterprise, engine, store, now_ns=now_ns)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # set at run time
         self._server = grpc.aio.server(options=_OPTIONS)
@@ -255,8 +255,12 @@ class Gateway:
             except Unavailable as e:
                 log.warning("sessions not compared", reason=str(e))
                 continue
-            self._intakes.fence_older({Stream(*key): session for key, session in newest.items()})
+            self._intakes.fence_older(newest)
 
-    def _sessions(self) -> dict[tuple[str, str, int], int]:
+    def _sessions(self) -> dict[tuple[str, str], int]:
         with reading(self._engine) as connection:
             return sessions_since(connection, self._config.enterprise, self._now_ns() - _SKEW_NS)
+
+    def _newest_session(self, site: str, device: str) -> int:
+        with reading(self._engine) as connection:
+            return newest_session(connection, self._config.enterprise, site, device)

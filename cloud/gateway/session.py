@@ -136,11 +136,13 @@ class Telemetry(telemetry_pb2_grpc.TelemetryServiceServicer):
     ) -> None:
         session.intake.stored = greeted.stored.copy()
         everything = greeted.stored.copy()
-        everything.update(greeted.alerts)
+        everything.update(_not_kept(greeted.alerts, hello.kept))
         limits = self.limits
         answer = wire.welcome(
             everything,
             greeted.head,
+            version=hello.version,
+            session=greeted.session,
             credit_bytes=limits.credit_bytes,
             largest_message_bytes=limits.largest_message_bytes,
         )
@@ -266,9 +268,17 @@ class Session:
             await acknowledger
 
 
+def _not_kept(alerts: Ranges, kept: Ranges) -> Ranges:
+    """Alerts that were taken, without those that the device still has: it raises them again, and each is compared."""
+    rest = alerts.copy()
+    for first, last in kept:
+        rest.remove(first, last)
+    return rest
+
+
 def _replaced(intake: Intake) -> Replaced:
     return Replaced(
-        "a newer session of this device and epoch holds the stream",
+        "a newer session of this device holds the stream",
         where=f"{intake.stream.site}/{intake.stream.device}",
         mend="what was not said to be stored was not stored; connect again only if this is the one device of its name",
     )

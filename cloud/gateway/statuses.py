@@ -7,6 +7,7 @@ from typing import NoReturn
 import grpc
 import grpc.aio
 
+from cloud.alerts.types import NumberReused
 from models.errors import ForewarnError, Unavailable, WrongUse
 
 
@@ -29,6 +30,7 @@ class Overloaded(Unavailable):
 _STATUS: dict[type[ForewarnError], grpc.StatusCode] = {
     Refused: grpc.StatusCode.PERMISSION_DENIED,
     Replaced: grpc.StatusCode.ABORTED,
+    NumberReused: grpc.StatusCode.ALREADY_EXISTS,
     VersionMismatch: grpc.StatusCode.FAILED_PRECONDITION,
     WrongUse: grpc.StatusCode.INVALID_ARGUMENT,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,

@@ -35,6 +35,7 @@ class Hello:
     """Who speaks."""
 
     stream: Stream
+    version: int  # of the protocol, that both speak
     head: int
     kept: Ranges  # what the device still holds
     software_version: str
@@ -43,13 +44,7 @@ class Hello:
 
 def read_hello(message: pb.Hello, enterprise: str) -> Hello:
     """Check every name of a Hello; a wrong one is `WrongUse`."""
-    oldest = message.oldest_protocol_version or message.protocol_version
-    if not oldest <= rules.PROTOCOL_VERSION <= message.protocol_version:
-        raise VersionMismatch(
-            f"the device speaks protocol versions {oldest} to {message.protocol_version}, "
-            f"this gateway {rules.PROTOCOL_VERSION}",
-            mend="update the older of the two",
-        )
+    version = _common_version(message)
     if message.enterprise != enterprise:
         raise Refused(f"this gateway serves the enterprise {enterprise!r}, not {message.enterprise[:80]!r}")
     if not 0 < message.epoch <= rules.LARGEST_SEQUENCE or message.head > rules.LARGEST_SEQUENCE:
@@ -57,7 +52,20 @@ def read_hello(message: pb.Hello, enterprise: str) -> Hello:
     stream = Stream(rules.check_id("site", message.site), rules.check_id("device", message.device), int(message.epoch))
     machines = tuple(_machine(m) for m in message.machines)
     kept = Ranges((r.first, r.last) for r in message.kept if 1 <= r.first <= r.last <= rules.LARGEST_SEQUENCE)
-    return Hello(stream, int(message.head), kept, message.software_version[:64], machines)
+    return Hello(stream, version, int(message.head), kept, message.software_version[:64], machines)
+
+
+def _common_version(message: pb.Hello) -> int:
+    """The highest version that both sides speak."""
+    oldest = message.oldest_protocol_version or message.protocol_version
+    version = min(message.protocol_version, rules.PROTOCOL_VERSION)
+    if version < max(oldest, rules.OLDEST_PROTOCOL_VERSION):
+        raise VersionMismatch(
+            f"the device speaks protocol versions {oldest} to {message.protocol_version}, "
+            f"this gateway {rules.OLDEST_PROTOCOL_VERSION} to {rules.PROTOCOL_VERSION}",
+            mend="update the older of the two",
+        )
+    return version
 
 
 def _machine(message: pb.Machine) -> MachineInfo:
@@ -150,16 +158,19 @@ def ranges_of(ranges: Ranges) -> list[pb.SequenceRange]:
     return [pb.SequenceRange(first=first, last=last) for first, last in ranges]
 
 
-def welcome(stored: Ranges, head: Mark | None, *, credit_bytes: int, largest_message_bytes: int) -> pb.StreamResponse:
+def welcome(
+    stored: Ranges, head: Mark | None, *, version: int, session: int, credit_bytes: int, largest_message_bytes: int
+) -> pb.StreamResponse:
     """Build the answer to a Hello."""
     mark = None if head is None else pb.Mark(sequence=head.sequence, digest=head.digest)
     return pb.StreamResponse(
         welcome=pb.Welcome(
-            protocol_version=rules.PROTOCOL_VERSION,
+            protocol_version=version,
             stored=ranges_of(stored),
             head=mark,
             credit_bytes=credit_bytes,
             largest_message_bytes=largest_message_bytes,
+            session=session,
         )
     )
 

@@ -156,7 +156,15 @@ class Session:
         response = await self._read()
         if response.WhichOneof("message") != "welcome":
             raise Unavailable("the gateway's first word was not Welcome")
-        return response.welcome
+        welcome = response.welcome
+        if not wire.OLDEST_PROTOCOL_VERSION <= welcome.protocol_version <= wire.PROTOCOL_VERSION:
+            raise Unavailable(
+                f"the gateway answers in protocol version {welcome.protocol_version}, "
+                f"this device speaks {wire.OLDEST_PROTOCOL_VERSION} to {wire.PROTOCOL_VERSION}",
+                mend="update the older of the two",
+            )
+        self._number = welcome.session
+        return welcome
 
     async def _read(self) -> pb.StreamResponse:
         response = await self._call.read()
@@ -287,10 +295,20 @@ class Session:
 
     async def _raise(self, entry: Entry) -> None:
         me = self._identity
-        request = wire.raise_request(entry, enterprise=me.enterprise, site=me.site, device=me.device, epoch=self._epoch)
+        request = wire.raise_request(
+            entry,
+            enterprise=me.enterprise,
+            site=me.site,
+            device=me.device,
+            epoch=self._epoch,
+            session=self._number,
+        )
         try:
             response = await self._alert_service.Raise(request, timeout=self._deadlines.alert_s)
         except grpc.aio.AioRpcError as e:
+            if e.code() is grpc.StatusCode.ALREADY_EXISTS:  # docs/decisions/0013
+                await self._in_thread(partial(self._outbox.new_epoch, e.details() or "an alert's number is in use"))
+                raise EpochEnded from e
             if e.code() not in _REFUSED_FOR_GOOD:
                 raise
             reason = f"refused by the cloud: {e.details()}"

@@ -73,6 +73,8 @@ class GatewaySimulator(TelemetryServiceServicer, AlertServiceServicer, RolloutSe
         self.order: list[tuple[float, str, int]] = []  # (when, `batch` or `alert`, first sequence), as they arrived
         self.unknown_schemas: set[int] = set()
         self.wrong_digests = 0
+        self.protocol_version = 2  # that it speaks
+        self.more = b""  # fields that only a newer version knows, in each answer
         self.credit_bytes, self.largest_message_bytes = credit_bytes, largest_message_bytes
         self.port = 0
         self._ready = threading.Event()
@@ -154,17 +156,22 @@ class GatewaySimulator(TelemetryServiceServicer, AlertServiceServicer, RolloutSe
             ranges = await self._take(shelf, request.batches, schemas, context)
             await asyncio.sleep(self.faults.answer_delay_s)
             stored = [] if self.faults.never_store else ranges
-            await context.write(wire.StreamResponse(ack=wire.Ack(received=ranges, stored=stored)))
+            ack = wire.Ack(received=ranges, stored=stored)
+            ack.MergeFromString(self.more)
+            await context.write(wire.StreamResponse(ack=ack))
 
     def _welcome(self, shelf: Shelf) -> wire.Welcome:
         head = wire.Mark(sequence=shelf.head, digest=shelf.digest) if shelf.head else None
-        return wire.Welcome(
-            protocol_version=1,
+        welcome = wire.Welcome(
+            protocol_version=self.protocol_version,
+            session=len(self.hellos) if self.protocol_version > 1 else 0,
             stored=[wire.SequenceRange(first=s, last=s) for s in sorted(shelf.sequences)],
             head=head,
             credit_bytes=self.credit_bytes,
             largest_message_bytes=self.largest_message_bytes,
         )
+        welcome.MergeFromString(self.more)
+        return welcome
 
     async def _take(self, shelf: Shelf, batches: wire.Batches, schemas: set[int], context: Any) -> list[Any]:
         if self.faults.break_before_store:

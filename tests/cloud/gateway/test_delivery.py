@@ -15,6 +15,7 @@ from sqlalchemy import event, select
 from sqlalchemy.exc import OperationalError
 
 from cloud.catalogue.tables import cursor, device, latest, machine, quarantine
+from cloud.gateway.rules import PROTOCOL_VERSION
 from cloud.wiring import Cloud
 from protos.forewarn.telemetry.v1 import telemetry_pb2 as pb
 from tests.cloud.gateway.device import Device, batch
@@ -286,7 +287,8 @@ def test_a_message_that_makes_no_sense_ends_the_stream_and_says_why(opened: Clou
 def test_a_newer_device_that_still_speaks_our_version_is_served(opened: Cloud):
     async def story() -> None:
         async with running(opened) as gateway, Device().connect(gateway.address) as connection:
-            assert (await connection.greet(protocol_version=2, oldest_protocol_version=1)).protocol_version == 1
+            welcome = await connection.greet(protocol_version=PROTOCOL_VERSION + 1, oldest_protocol_version=1)
+            assert welcome.protocol_version == PROTOCOL_VERSION
 
     play(story())
 

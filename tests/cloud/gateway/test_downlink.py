@@ -188,6 +188,69 @@ def test_an_alert_is_answered_with_its_number_and_the_number_is_the_same_again(o
     play(story())
 
 
+def test_another_alert_under_a_number_that_was_taken_is_refused_and_never_answered_for_the_first(opened: Cloud):
+    async def story() -> None:
+        take = opened.alerts.take
+        async with running(opened, take_alert=take) as gateway, grpc.aio.insecure_channel(gateway.address) as channel:
+            stub = alert_pb2_grpc.AlertServiceStub(channel)
+            await stub.Raise(
+                alert_pb2.RaiseRequest(**ME, epoch=7, sequence=5, alert=alert(event_time_ns=1)), timeout=10
+            )
+            for other in (alert(event_time_ns=2), alert(event_time_ns=1, key="k-2")):
+                with pytest.raises(grpc.aio.AioRpcError) as refusal:
+                    await stub.Raise(alert_pb2.RaiseRequest(**ME, epoch=7, sequence=5, alert=other), timeout=10)
+                assert refusal.value.code() is grpc.StatusCode.ALREADY_EXISTS
+                assert "alert 5 is another one here" in (refusal.value.details() or "")
+        with opened.engine.connect() as connection:
+            assert len(connection.execute(select(t.alert_event)).all()) == 1
+
+    play(story())
+
+
+def test_an_alert_of_a_session_that_a_newer_hello_replaced_is_refused_also_over_epochs(opened: Cloud):
+    from tests.cloud.gateway.device import Device
+
+    async def story() -> None:
+        async with running(opened, take_alert=opened.alerts.take) as gateway:
+            async with Device().connect(gateway.address) as one, Device(epoch=8).connect(gateway.address) as two:
+                older, newer = (await one.greet()).session, (await two.greet()).session
+            assert 0 < older < newer
+            async with grpc.aio.insecure_channel(gateway.address) as channel:
+                stub = alert_pb2_grpc.AlertServiceStub(channel)
+
+                async def raised(sequence: int, session: int) -> grpc.StatusCode:
+                    request = alert_pb2.RaiseRequest(**ME, epoch=7, sequence=sequence, session=session, alert=alert())
+                    try:
+                        await stub.Raise(request, timeout=10)
+                    except grpc.aio.AioRpcError as e:
+                        return e.code()
+                    return grpc.StatusCode.OK
+
+                assert await raised(1, older) is grpc.StatusCode.ABORTED
+                assert await raised(2, newer) is grpc.StatusCode.OK
+                assert await raised(3, 0) is grpc.StatusCode.OK  # a device of version 1 has no number
+        with opened.engine.connect() as connection:
+            assert [r.sequence for r in connection.execute(select(t.alert_taken))] == [2, 3]
+
+    play(story())
+
+
+def test_an_alert_that_the_device_still_has_is_not_said_to_be_stored_so_that_it_is_compared(opened: Cloud):
+    from tests.cloud.gateway.device import Device, pb
+
+    async def story() -> None:
+        async with running(opened, take_alert=opened.alerts.take) as gateway:
+            async with grpc.aio.insecure_channel(gateway.address) as channel:
+                for sequence in (3, 4):
+                    request = alert_pb2.RaiseRequest(**ME, epoch=7, sequence=sequence, alert=alert())
+                    await alert_pb2_grpc.AlertServiceStub(channel).Raise(request, timeout=10)
+            async with Device().connect(gateway.address) as connection:
+                welcome = await connection.greet(head=4, kept=[pb.SequenceRange(first=4, last=4)])
+            assert [(r.first, r.last) for r in welcome.stored] == [(3, 3)]
+
+    play(story())
+
+
 def test_a_sequence_that_the_alert_call_took_counts_as_stored_when_the_device_asks(opened: Cloud):
     from tests.cloud.gateway.device import Device
 

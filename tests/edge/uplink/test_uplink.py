@@ -6,6 +6,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from edge import wire
 from edge.outbox import Parcel
 from edge.types import Kind
 from tests.edge.device_simulator import DeviceSimulator
@@ -157,6 +158,35 @@ def test_an_alert_that_is_refused_for_good_does_not_block_the_next(
     shelf = next(iter(gateway.shelves.values()))
     assert list(shelf.alerts) == [accepted]
     assert [(a, b) for a, b, reason in shelf.gaps if "refused by the test" in reason] == [(refused, refused)]
+
+
+def test_an_alert_whose_number_is_in_use_is_delivered_in_a_new_epoch(
+    gateway: GatewaySimulator, make_device: Make
+) -> None:
+    device = make_device()
+    gateway.faults.refuse_alerts = grpc.StatusCode.ALREADY_EXISTS
+    old = device.outbox.epoch
+    device.append(5)
+    device.raise_alarm()
+    device.connect()
+    gateway.wait_until(lambda: device.outbox.epoch != old)
+    gateway.faults.refuse_alerts = None
+    gateway.wait_until(delivered(device))
+    assert {n for epoch, n in gateway.stored if epoch == device.outbox.epoch} == set(range(1, 7))
+
+
+def test_a_gateway_that_speaks_another_version_is_left_alone_and_nothing_is_lost(
+    gateway: GatewaySimulator, make_device: Make
+) -> None:
+    gateway.protocol_version = wire.PROTOCOL_VERSION + 1
+    device = make_device()
+    device.append(5)
+    device.connect()
+    gateway.wait_until(lambda: len(gateway.hellos) >= 2)
+    assert not gateway.order
+    gateway.protocol_version = wire.OLDEST_PROTOCOL_VERSION
+    gateway.wait_until(delivered(device))
+    assert_exact(gateway, device)
 
 
 def test_an_alert_waits_for_a_service_that_is_away(gateway: GatewaySimulator, make_device: Make) -> None:

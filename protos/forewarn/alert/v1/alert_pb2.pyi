@@ -43,20 +43,22 @@ CONFIDENCE_QUITE_SURE: Confidence
 CONFIDENCE_SURE: Confidence
 
 class RaiseRequest(_message.Message):
-    __slots__ = ("enterprise", "site", "device", "epoch", "sequence", "alert")
+    __slots__ = ("enterprise", "site", "device", "epoch", "sequence", "alert", "session")
     ENTERPRISE_FIELD_NUMBER: _ClassVar[int]
     SITE_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     ALERT_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
     enterprise: str
     site: str
     device: str
     epoch: int
     sequence: int
     alert: Alert
-    def __init__(self, enterprise: _Optional[str] = ..., site: _Optional[str] = ..., device: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., alert: _Optional[_Union[Alert, _Mapping]] = ...) -> None: ...
+    session: int
+    def __init__(self, enterprise: _Optional[str] = ..., site: _Optional[str] = ..., device: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., alert: _Optional[_Union[Alert, _Mapping]] = ..., session: _Optional[int] = ...) -> None: ...
 
 class RaiseResponse(_message.Message):
     __slots__ = ("alert_id",)

@@ -24,23 +24,23 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,protos/forewarn/telemetry/v1/telemetry.proto\x12\x15\x66orewarn.telemetry.v1\"\xad\x01\n\rStreamRequest\x12-\n\x05hello\x18\x01 \x01(\x0b\x32\x1c.forewarn.telemetry.v1.HelloH\x00\x12/\n\x06schema\x18\x02 \x01(\x0b\x32\x1d.forewarn.telemetry.v1.SchemaH\x00\x12\x31\n\x07\x62\x61tches\x18\x03 \x01(\x0b\x32\x1e.forewarn.telemetry.v1.BatchesH\x00\x42\t\n\x07message\"y\n\x0eStreamResponse\x12\x31\n\x07welcome\x18\x01 \x01(\x0b\x32\x1e.forewarn.telemetry.v1.WelcomeH\x00\x12)\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x1a.forewarn.telemetry.v1.AckH\x00\x42\t\n\x07message\",\n\rSequenceRange\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0c\n\x04last\x18\x02 \x01(\x04\"(\n\x04Mark\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\"\x91\x02\n\x05Hello\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x1f\n\x17oldest_protocol_version\x18\x02 \x01(\r\x12\x12\n\nenterprise\x18\x03 \x01(\t\x12\x0c\n\x04site\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\t\x12\r\n\x05\x65poch\x18\x06 \x01(\x04\x12\x0c\n\x04head\x18\x07 \x01(\x04\x12\x32\n\x04kept\x18\x08 \x03(\x0b\x32$.forewarn.telemetry.v1.SequenceRange\x12\x18\n\x10software_version\x18\t \x01(\t\x12\x30\n\x08machines\x18\n \x03(\x0b\x32\x1e.forewarn.telemetry.v1.Machine\"\x94\x01\n\x07Machine\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rmachine_class\x18\x02 \x01(\t\x12\x11\n\tsimulated\x18\x03 \x01(\x08\x12\x30\n\x08\x63hannels\x18\x04 \x03(\x0b\x32\x1e.forewarn.telemetry.v1.Channel\x12\x11\n\tspeed_rpm\x18\x05 \x01(\x01\x12\x0c\n\x04line\x18\x06 \x01(\t\"h\n\x07\x43hannel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x0f\n\x07rate_hz\x18\x03 \x01(\x01\x12\x30\n\x04kind\x18\x04 \x01(\x0e\x32\".forewarn.telemetry.v1.ChannelKind\"\xb9\x01\n\x07Welcome\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x34\n\x06stored\x18\x02 \x03(\x0b\x32$.forewarn.telemetry.v1.SequenceRange\x12)\n\x04head\x18\x03 \x01(\x0b\x32\x1b.forewarn.telemetry.v1.Mark\x12\x14\n\x0c\x63redit_bytes\x18\x04 \x01(\x04\x12\x1d\n\x15largest_message_bytes\x18\x05 \x01(\x04\"4\n\x06Schema\x12\n\n\x02id\x18\x01 \x01(\x06\x12\x0f\n\x07\x63olumns\x18\x02 \x03(\t\x12\r\n\x05units\x18\x03 \x03(\t\"8\n\x07\x42\x61tches\x12-\n\x07\x62\x61tches\x18\x01 \x03(\x0b\x32\x1c.forewarn.telemetry.v1.Batch\"\xb8\x03\n\x05\x42\x61tch\x12\x16\n\x0e\x66irst_sequence\x18\x01 \x01(\x04\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12/\n\x04kind\x18\x03 \x01(\x0e\x32!.forewarn.telemetry.v1.RecordKind\x12\x32\n\ttime_base\x18\x04 \x01(\x0e\x32\x1f.forewarn.telemetry.v1.TimeBase\x12\x0e\n\x06schema\x18\x05 \x01(\x06\x12,\n\x06points\x18\x06 \x03(\x0b\x32\x1c.forewarn.telemetry.v1.Point\x12\r\n\x05point\x18\x07 \x01(\x0c\x12\x12\n\nevent_time\x18\x08 \x01(\x0c\x12\x0f\n\x07quality\x18\t \x01(\x0c\x12+\n\x05\x64type\x18\n \x01(\x0e\x32\x1c.forewarn.telemetry.v1.Dtype\x12\r\n\x05width\x18\x0b \x01(\r\x12\x0e\n\x06values\x18\x0c \x01(\x0c\x12\x0c\n\x04step\x18\r \x01(\x01\x12\r\n\x05scale\x18\x0e \x01(\x01\x12\x0e\n\x06source\x18\x0f \x01(\t\x12(\n\x04gaps\x18\x10 \x03(\x0b\x32\x1a.forewarn.telemetry.v1.Gap\x12\x0e\n\x06\x64igest\x18\x11 \x01(\x0c\")\n\x05Point\x12\x0f\n\x07machine\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\"J\n\x03Gap\x12\x33\n\x05range\x18\x01 \x01(\x0b\x32$.forewarn.telemetry.v1.SequenceRange\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xa7\x01\n\x03\x41\x63k\x12\x36\n\x08received\x18\x01 \x03(\x0b\x32$.forewarn.telemetry.v1.SequenceRange\x12\x34\n\x06stored\x18\x02 \x03(\x0b\x32$.forewarn.telemetry.v1.SequenceRange\x12\x32\n\x08rejected\x18\x03 \x03(\x0b\x32 .forewarn.telemetry.v1.Rejection\"a\n\tRejection\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x32\n\x04\x63ode\x18\x02 \x01(\x0e\x32$.forewarn.telemetry.v1.RejectionCode\x12\x0e\n\x06reason\x18\x03 \x01(\t*_\n\x0b\x43hannelKind\x12\x1c\n\x18\x43HANNEL_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43HANNEL_KIND_WAVEFORM\x10\x01\x12\x17\n\x13\x43HANNEL_KIND_SCALAR\x10\x02*\xf0\x01\n\nRecordKind\x12\x1b\n\x17RECORD_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14RECORD_KIND_FEATURES\x10\x01\x12\x17\n\x13RECORD_KIND_SCALARS\x10\x02\x12\x18\n\x14RECORD_KIND_SPECTRUM\x10\x03\x12\x18\n\x14RECORD_KIND_WAVEFORM\x10\x04\x12\x15\n\x11RECORD_KIND_ALERT\x10\x05\x12\x16\n\x12RECORD_KIND_HEALTH\x10\x06\x12\x13\n\x0fRECORD_KIND_GAP\x10\x07\x12\x1a\n\x16RECORD_KIND_ASSESSMENT\x10\x08*B\n\x05\x44type\x12\x15\n\x11\x44TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rDTYPE_FLOAT32\x10\x01\x12\x0f\n\x0b\x44TYPE_INT16\x10\x02*O\n\x08TimeBase\x12\x19\n\x15TIME_BASE_UNSPECIFIED\x10\x00\x12\x12\n\x0eTIME_BASE_LIVE\x10\x01\x12\x14\n\x10TIME_BASE_REPLAY\x10\x02*\xd4\x01\n\rRejectionCode\x12\x1e\n\x1aREJECTION_CODE_UNSPECIFIED\x10\x00\x12\x1d\n\x19REJECTION_CODE_NOT_FINITE\x10\x01\x12\x1f\n\x1bREJECTION_CODE_WRONG_LENGTH\x10\x02\x12\x1e\n\x1aREJECTION_CODE_FUTURE_TIME\x10\x03\x12!\n\x1dREJECTION_CODE_UNKNOWN_SCHEMA\x10\x04\x12 \n\x1cREJECTION_CODE_UNKNOWN_POINT\x10\x05\x32m\n\x10TelemetryService\x12Y\n\x06Stream\x12$.forewarn.telemetry.v1.StreamRequest\x1a%.forewarn.telemetry.v1.StreamResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,protos/forewarn/telemetry/v1/telemetry.proto\x12\x15\x66orewarn.telemetry.v1\"\xad\x01\n\rStreamRequest\x12-\n\x05hello\x18\x01 \x01(\x0b\x32\x1c.forewarn.telemetry.v1.HelloH\x00\x12/\n\x06schema\x18\x02 \x01(\x0b\x32\x1d.forewarn.telemetry.v1.SchemaH\x00\x12\x31\n\x07\x62\x61tches\x18\x03 \x01(\x0b\x32\x1e.forewarn.telemetry.v1.BatchesH\x00\x42\t\n\x07message\"y\n\x0eStreamResponse\x12\x31\n\x07welcome\x18\x01 \x01(\x0b\x32\x1e.forewarn.telemetry.v1.WelcomeH\x00\x12)\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x1a.forewarn.telemetry.v1.AckH\x00\x42\t\n\x07message\",\n\rSequenceRange\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0c\n\x04last\x18\x02 \x01(\x04\"(\n\x04Mark\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\"\x91\x02\n\x05Hello\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x1f\n\x17oldest_protocol_version\x18\x02 \x01(\r\x12\x12\n\nenterprise\x18\x03 \x01(\t\x12\x0c\n\x04site\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\t\x12\r\n\x05\x65poch\x18\x06 \x01(\x04\x12\x0c\n\x04head\x18\x07 \x01(\x04\x12\x32\n\x04kept\x18\x08 \x03(\x0b\x32$.forewarn.telemetry.v1.SequenceRange\x12\x18\n\x10software_version\x18\t \x01(\t\x12\x30\n\x08machines\x18\n \x03(\x0b\x32\x1e.forewarn.telemetry.v1.Machine\"\x94\x01\n\x07Machine\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rmachine_class\x18\x02 \x01(\t\x12\x11\n\tsimulated\x18\x03 \x01(\x08\x12\x30\n\x08\x63hannels\x18\x04 \x03(\x0b\x32\x1e.forewarn.telemetry.v1.Channel\x12\x11\n\tspeed_rpm\x18\x05 \x01(\x01\x12\x0c\n\x04line\x18\x06 \x01(\t\"h\n\x07\x43hannel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x0f\n\x07rate_hz\x18\x03 \x01(\x01\x12\x30\n\x04kind\x18\x04 \x01(\x0e\x32\".forewarn.telemetry.v1.ChannelKind\"\xca\x01\n\x07Welcome\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x34\n\x06stored\x18\x02 \x03(\x0b\x32$.forewarn.telemetry.v1.SequenceRange\x12)\n\x04head\x18\x03 \x01(\x0b\x32\x1b.forewarn.telemetry.v1.Mark\x12\x14\n\x0c\x63redit_bytes\x18\x04 \x01(\x04\x12\x1d\n\x15largest_message_bytes\x18\x05 \x01(\x04\x12\x0f\n\x07session\x18\x06 \x01(\x04\"4\n\x06Schema\x12\n\n\x02id\x18\x01 \x01(\x06\x12\x0f\n\x07\x63olumns\x18\x02 \x03(\t\x12\r\n\x05units\x18\x03 \x03(\t\"8\n\x07\x42\x61tches\x12-\n\x07\x62\x61tches\x18\x01 \x03(\x0b\x32\x1c.forewarn.telemetry.v1.Batch\"\xb8\x03\n\x05\x42\x61tch\x12\x16\n\x0e\x66irst_sequence\x18\x01 \x01(\x04\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12/\n\x04kind\x18\x03 \x01(\x0e\x32!.forewarn.telemetry.v1.RecordKind\x12\x32\n\ttime_base\x18\x04 \x01(\x0e\x32\x1f.forewarn.telemetry.v1.TimeBase\x12\x0e\n\x06schema\x18\x05 \x01(\x06\x12,\n\x06points\x18\x06 \x03(\x0b\x32\x1c.forewarn.telemetry.v1.Point\x12\r\n\x05point\x18\x07 \x01(\x0c\x12\x12\n\nevent_time\x18\x08 \x01(\x0c\x12\x0f\n\x07quality\x18\t \x01(\x0c\x12+\n\x05\x64type\x18\n \x01(\x0e\x32\x1c.forewarn.telemetry.v1.Dtype\x12\r\n\x05width\x18\x0b \x01(\r\x12\x0e\n\x06values\x18\x0c \x01(\x0c\x12\x0c\n\x04step\x18\r \x01(\x01\x12\r\n\x05scale\x18\x0e \x01(\x01\x12\x0e\n\x06source\x18\x0f \x01(\t\x12(\n\x04gaps\x18\x10 \x03(\x0b\x32\x1a.forewarn.telemetry.v1.Gap\x12\x0e\n\x06\x64igest\x18\x11 \x01(\x0c\")\n\x05Point\x12\x0f\n\x07machine\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\"J\n\x03Gap\x12\x33\n\x05range\x18\x01 \x01(\x0b\x32$.forewarn.telemetry.v1.SequenceRange\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xa7\x01\n\x03\x41\x63k\x12\x36\n\x08received\x18\x01 \x03(\x0b\x32$.forewarn.telemetry.v1.SequenceRange\x12\x34\n\x06stored\x18\x02 \x03(\x0b\x32$.forewarn.telemetry.v1.SequenceRange\x12\x32\n\x08rejected\x18\x03 \x03(\x0b\x32 .forewarn.telemetry.v1.Rejection\"a\n\tRejection\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x32\n\x04\x63ode\x18\x02 \x01(\x0e\x32$.forewarn.telemetry.v1.RejectionCode\x12\x0e\n\x06reason\x18\x03 \x01(\t*_\n\x0b\x43hannelKind\x12\x1c\n\x18\x43HANNEL_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43HANNEL_KIND_WAVEFORM\x10\x01\x12\x17\n\x13\x43HANNEL_KIND_SCALAR\x10\x02*\xf0\x01\n\nRecordKind\x12\x1b\n\x17RECORD_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14RECORD_KIND_FEATURES\x10\x01\x12\x17\n\x13RECORD_KIND_SCALARS\x10\x02\x12\x18\n\x14RECORD_KIND_SPECTRUM\x10\x03\x12\x18\n\x14RECORD_KIND_WAVEFORM\x10\x04\x12\x15\n\x11RECORD_KIND_ALERT\x10\x05\x12\x16\n\x12RECORD_KIND_HEALTH\x10\x06\x12\x13\n\x0fRECORD_KIND_GAP\x10\x07\x12\x1a\n\x16RECORD_KIND_ASSESSMENT\x10\x08*B\n\x05\x44type\x12\x15\n\x11\x44TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rDTYPE_FLOAT32\x10\x01\x12\x0f\n\x0b\x44TYPE_INT16\x10\x02*O\n\x08TimeBase\x12\x19\n\x15TIME_BASE_UNSPECIFIED\x10\x00\x12\x12\n\x0eTIME_BASE_LIVE\x10\x01\x12\x14\n\x10TIME_BASE_REPLAY\x10\x02*\xd4\x01\n\rRejectionCode\x12\x1e\n\x1aREJECTION_CODE_UNSPECIFIED\x10\x00\x12\x1d\n\x19REJECTION_CODE_NOT_FINITE\x10\x01\x12\x1f\n\x1bREJECTION_CODE_WRONG_LENGTH\x10\x02\x12\x1e\n\x1aREJECTION_CODE_FUTURE_TIME\x10\x03\x12!\n\x1dREJECTION_CODE_UNKNOWN_SCHEMA\x10\x04\x12 \n\x1cREJECTION_CODE_UNKNOWN_POINT\x10\x05\x32m\n\x10TelemetryService\x12Y\n\x06Stream\x12$.forewarn.telemetry.v1.StreamRequest\x1a%.forewarn.telemetry.v1.StreamResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.forewarn.telemetry.v1.telemetry_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CHANNELKIND']._serialized_start=2122
-  _globals['_CHANNELKIND']._serialized_end=2217
-  _globals['_RECORDKIND']._serialized_start=2220
-  _globals['_RECORDKIND']._serialized_end=2460
-  _globals['_DTYPE']._serialized_start=2462
-  _globals['_DTYPE']._serialized_end=2528
-  _globals['_TIMEBASE']._serialized_start=2530
-  _globals['_TIMEBASE']._serialized_end=2609
-  _globals['_REJECTIONCODE']._serialized_start=2612
-  _globals['_REJECTIONCODE']._serialized_end=2824
+  _globals['_CHANNELKIND']._serialized_start=2139
+  _globals['_CHANNELKIND']._serialized_end=2234
+  _globals['_RECORDKIND']._serialized_start=2237
+  _globals['_RECORDKIND']._serialized_end=2477
+  _globals['_DTYPE']._serialized_start=2479
+  _globals['_DTYPE']._serialized_end=2545
+  _globals['_TIMEBASE']._serialized_start=2547
+  _globals['_TIMEBASE']._serialized_end=2626
+  _globals['_REJECTIONCODE']._serialized_start=2629
+  _globals['_REJECTIONCODE']._serialized_end=2841
   _globals['_STREAMREQUEST']._serialized_start=72
   _globals['_STREAMREQUEST']._serialized_end=245
   _globals['_STREAMRESPONSE']._serialized_start=247
@@ -56,21 +56,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHANNEL']._serialized_start=885
   _globals['_CHANNEL']._serialized_end=989
   _globals['_WELCOME']._serialized_start=992
-  _globals['_WELCOME']._serialized_end=1177
-  _globals['_SCHEMA']._serialized_start=1179
-  _globals['_SCHEMA']._serialized_end=1231
-  _globals['_BATCHES']._serialized_start=1233
-  _globals['_BATCHES']._serialized_end=1289
-  _globals['_BATCH']._serialized_start=1292
-  _globals['_BATCH']._serialized_end=1732
-  _globals['_POINT']._serialized_start=1734
-  _globals['_POINT']._serialized_end=1775
-  _globals['_GAP']._serialized_start=1777
-  _globals['_GAP']._serialized_end=1851
-  _globals['_ACK']._serialized_start=1854
-  _globals['_ACK']._serialized_end=2021
-  _globals['_REJECTION']._serialized_start=2023
-  _globals['_REJECTION']._serialized_end=2120
-  _globals['_TELEMETRYSERVICE']._serialized_start=2826
-  _globals['_TELEMETRYSERVICE']._serialized_end=2935
+  _globals['_WELCOME']._serialized_end=1194
+  _globals['_SCHEMA']._serialized_start=1196
+  _globals['_SCHEMA']._serialized_end=1248
+  _globals['_BATCHES']._serialized_start=1250
+  _globals['_BATCHES']._serialized_end=1306
+  _globals['_BATCH']._serialized_start=1309
+  _globals['_BATCH']._serialized_end=1749
+  _globals['_POINT']._serialized_start=1751
+  _globals['_POINT']._serialized_end=1792
+  _globals['_GAP']._serialized_start=1794
+  _globals['_GAP']._serialized_end=1868
+  _globals['_ACK']._serialized_start=1871
+  _globals['_ACK']._serialized_end=2038
+  _globals['_REJECTION']._serialized_start=2040
+  _globals['_REJECTION']._serialized_end=2137
+  _globals['_TELEMETRYSERVICE']._serialized_start=2843
+  _globals['_TELEMETRYSERVICE']._serialized_end=2952
 # @@protoc_insertion_point(module_scope)

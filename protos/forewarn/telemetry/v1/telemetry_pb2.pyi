@@ -157,18 +157,20 @@ class Channel(_message.Message):
     def __init__(self, name: _Optional[str] = ..., unit: _Optional[str] = ..., rate_hz: _Optional[float] = ..., kind: _Optional[_Union[ChannelKind, str]] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("protocol_version", "stored", "head", "credit_bytes", "largest_message_bytes")
+    __slots__ = ("protocol_version", "stored", "head", "credit_bytes", "largest_message_bytes", "session")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     STORED_FIELD_NUMBER: _ClassVar[int]
     HEAD_FIELD_NUMBER: _ClassVar[int]
     CREDIT_BYTES_FIELD_NUMBER: _ClassVar[int]
     LARGEST_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     stored: _containers.RepeatedCompositeFieldContainer[SequenceRange]
     head: Mark
     credit_bytes: int
     largest_message_bytes: int
-    def __init__(self, protocol_version: _Optional[int] = ..., stored: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ..., head: _Optional[_Union[Mark, _Mapping]] = ..., credit_bytes: _Optional[int] = ..., largest_message_bytes: _Optional[int] = ...) -> None: ...
+    session: int
+    def __init__(self, protocol_version: _Optional[int] = ..., stored: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ..., head: _Optional[_Union[Mark, _Mapping]] = ..., credit_bytes: _Optional[int] = ..., largest_message_bytes: _Optional[int] = ..., session: _Optional[int] = ...) -> None: ...
 
 class Schema(_message.Message):
     __slots__ = ("id", "columns", "units")
