@@ -1,19 +1,17 @@
-"""`python -m tests.soak`: rounds of SIGKILL and cut links on real processes, and a history that must hold after each.
+"""`python -m tests.soak`: rounds of SIGKILL and cut links on real processes, and a history that must hold.
 
 Agents and gateways are the commands that a plant runs. In each round something is done to them at a moment that the
-seed chose; then every record that a device was told is stored must be in the lake, and nothing may be there twice. At
-the end all is delivered, and the set stored must be the set produced.
+seed chose, and it ends when every device has been told of more that is stored. Every few rounds, and at the end, every
+record that a device was told is stored must be in the lake, and nothing may be there twice: what is lost or doubled
+stays so, and is found. At the end all is delivered, and the set stored must be the set produced.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
-import signal
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,13 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from cloud.wiring import open_cloud
-from tests.cloud.gateway.served import Served
 from tests.faults.history import Memory, in_cloud, remembered, violations
 from tests.faults.proxy import FaultProxy
+from tests.warm import Command
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "soak.json"
 LONGEST_WAIT_S = 60.0
+CHECK_EVERY = 5  # rounds
 
 
 class Agent:
@@ -46,33 +45,47 @@ class Agent:
             f"""device = "{name}"
 store = "store"
 gateways = {json.dumps(addresses)}
-uplink.longest_retry_seconds = 0.2
+uplink = {{ longest_retry_seconds = 0.05, welcome_seconds = 1.0, alert_seconds = 1.0, stored_seconds = 2.0 }}
 [[machine]]
 name = "P-{name}"
-source = {{ kind = "simulator", fault = "outer_race", seed = {seed}, life_seconds = 1000000, speed = 600.0 }}
+source = {{ kind = "simulator", fault = "outer_race", seed = {seed}, every_seconds = 0.1, life_seconds = 1000000 }}
 """
         )
-        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "forewarn", "edge", "run", "--config", str(self._config)]
-        with (self._folder / "log.txt").open("ab") as log:
-            environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT, env=environment)
+        self._process = Command(self._folder / "log.txt", "edge", "run", "--config", str(self._config))
 
     def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(10)
+        self._process.close()
 
-    def stop(self) -> int:
+    def stop(self) -> int | None:
         """Ask it to end; it delivers what it has first."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(30)
+        return self._process.stop()
 
     def memory(self) -> Memory:
         return remembered(self.name, self.file)
+
+
+class Gateway:
+    """`forewarn cloud serve --no-page` on an address that outlives it."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._address = "127.0.0.1:0"
+        self.start()
+
+    def start(self) -> None:
+        options = ("--data", str(self._data), "--gateway", self._address, "--no-page")
+        self._process = Command(self._data / "gateway.log", "cloud", "serve", *options)
+        self._address = json.loads(self._process.line())["gateway"]
+
+    @property
+    def port(self) -> int:
+        return int(self._address.rpartition(":")[2])
+
+    def kill(self) -> None:
+        self._process.close()
 
 
 class World:
@@ -82,18 +95,15 @@ class World:
         self.rng = random.Random(seed)
         self.data = folder / "cloud"
         self.data.mkdir(parents=True)
-        (self.data / "cloud.toml").write_text("segment_seconds = 0.1\ncompact_seconds = 2\n")
-        self.gateways = [Served(self.data) for _ in range(gateways)]
-        self.links = [FaultProxy(int(g.address.rpartition(":")[2])) for g in self.gateways]
+        (self.data / "cloud.toml").write_text("segment_seconds = 0.02\ncompact_seconds = 1\n")
+        self.gateways = [Gateway(self.data) for _ in range(gateways)]
+        self.links = [FaultProxy(g.port) for g in self.gateways]
         self.agents = []
         for n in range(agents):
             addresses = [link.address for link in self.links]
             self.rng.shuffle(addresses)
             self.agents.append(Agent(folder, f"edge-{n}", addresses, seed + n))
-        self.epochs: dict[str, int] = {}
         self.faults: Counter[str] = Counter()
-        for agent in self.agents:
-            agent.start()
         self.until(lambda: all(a.file.exists() and self._forgot(a) for a in self.agents))
 
     @staticmethod
@@ -109,11 +119,11 @@ class World:
         deadline = time.monotonic() + LONGEST_WAIT_S
         while not done():
             assert time.monotonic() < deadline, "nothing moves any more"
-            time.sleep(0.05)
+            time.sleep(0.005)
 
-    def round(self) -> list[str]:
-        """One fault, its end, some progress, and the history; what is wrong with it."""
-        time.sleep(self.rng.random() * 0.3)  # not to wait for anything: the fault shall hit any point
+    def round(self) -> None:
+        """One fault, its end, and some progress of every device."""
+        time.sleep(self.rng.random() * 0.15)  # not to wait for anything: the fault shall hit any point
         fault = self.rng.choice(
             [self.kill_agent, self.kill_gateway, self.kill_all, self.reset, self.hold, self.lose, self.truncate]
         )
@@ -121,9 +131,9 @@ class World:
         fault()
         before = {a.name: self._forgot(a) for a in self.agents}
         self.until(lambda: all(self._forgot(a) > before[a.name] for a in self.agents))
-        return self.judge()
 
     def judge(self, *, at_rest: bool = False) -> list[str]:
+        """What is wrong with the history."""
         memories = {a.name: a.memory() for a in self.agents}
         cloud = open_cloud(self.data)
         try:
@@ -139,32 +149,29 @@ class World:
         agent.start()
 
     def kill_gateway(self) -> None:
-        at = self.rng.randrange(len(self.gateways))
-        self.gateways[at].close()
-        self.gateways[at] = Served(self.data, self.gateways[at].address)
+        gateway = self.rng.choice(self.gateways)
+        gateway.kill()
+        gateway.start()
 
     def kill_all(self) -> None:
         """Everything at once, as a power cut of the whole plant."""
-        for one in self.rng.sample(self.agents, len(self.agents)):
+        everything: list[Agent | Gateway] = [*self.agents, *self.gateways]
+        for one in self.rng.sample(everything, len(everything)):
             one.kill()
-        addresses = [g.address for g in self.gateways]
-        for gateway in self.gateways:
-            gateway.close()
-        self.gateways = [Served(self.data, address) for address in addresses]
-        for agent in self.agents:
-            agent.start()
+        for one in everything:
+            one.start()
 
     def reset(self) -> None:
         """Links break, a few times."""
         for _ in range(self.rng.randrange(1, 5)):
             self.rng.choice(self.links).reset()
-            time.sleep(self.rng.random() * 0.1)
+            time.sleep(self.rng.random() * 0.05)
 
     def hold(self) -> None:
         """A link holds everything back, then lets it pass late, or breaks with what it held."""
         link = self.rng.choice(self.links)
         link.half_open()
-        time.sleep(self.rng.random() * 0.5)
+        time.sleep(self.rng.random() * 0.3)
         if self.rng.random() < 0.5:
             link.reset()
         link.heal()
@@ -173,14 +180,14 @@ class World:
         """A link swallows what passes, then breaks."""
         link = self.rng.choice(self.links)
         link.dropping = True
-        time.sleep(self.rng.random() * 0.5)
+        time.sleep(self.rng.random() * 0.3)
         link.reset()
         link.heal()
 
     def truncate(self) -> None:
         """Links break in the middle of a message."""
         for link in self.links:
-            link.truncate_after = self.rng.randrange(1, 4000)
+            link.truncate_after = self.rng.randrange(1, 1000)
 
     def rest(self) -> list[str]:
         """Deliver everything; what is wrong at the end."""
@@ -198,19 +205,20 @@ class World:
         for link in self.links:
             link.close()
         for gateway in self.gateways:
-            gateway.close()
+            gateway.kill()
 
 
-def soak(folder: Path, *, rounds: int, agents: int, gateways: int, seed: int, seconds: float = 1e9) -> dict[str, Any]:
-    """Run until the rounds or the time are over, or something is wrong; what was done and what was found."""
+def soak(folder: Path, *, rounds: int, agents: int, gateways: int, seed: int) -> dict[str, Any]:
+    """Run until the rounds are over or something is wrong; what was done and what was found."""
     begin = time.monotonic()
     world = World(folder, agents=agents, gateways=gateways, seed=seed)
     wrong: list[str] = []
     done = 0
     try:
-        while done < rounds and not wrong and time.monotonic() - begin < seconds:
-            wrong = world.round()
+        while done < rounds and not wrong:
+            world.round()
             done += 1
+            wrong = [] if done % CHECK_EVERY else world.judge()
         wrong = wrong or world.rest()
         records = sum(len(a.memory().used) for a in world.agents)
     finally:
@@ -230,8 +238,8 @@ def soak(folder: Path, *, rounds: int, agents: int, gateways: int, seed: int, se
 def main() -> int:
     """Run worlds with one and two gateways by turns; 1 when anything was lost or doubled."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=100, help="in all")
-    parser.add_argument("--each", type=int, default=25, help="rounds before a new world begins")
+    parser.add_argument("--rounds", type=int, default=1000, help="in all")
+    parser.add_argument("--each", type=int, default=50, help="rounds before a new world begins")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--results", type=Path, default=RESULTS)
     chosen = parser.parse_args()
@@ -259,10 +267,13 @@ def main() -> int:
 
 
 def _total(worlds: list[dict[str, Any]]) -> dict[str, Any]:
+    rounds = sum(w["rounds"] for w in worlds)
     return {
         "part": "soak",
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
-        "rounds": sum(w["rounds"] for w in worlds),
+        "rounds": rounds,
+        "rounds_a_minute": round(60 * rounds / sum(w["seconds"] for w in worlds), 1),
+        "faults": dict(sorted(sum((Counter(w["faults"]) for w in worlds), Counter()).items())),
         "records": sum(w["records"] for w in worlds),
         "violations": sum(len(w["violations"]) for w in worlds),
         "worlds": worlds,

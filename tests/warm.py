@@ -1,0 +1,68 @@
+"""The real commands in processes of their own that start in some milliseconds.
+
+Each is forked from a process that has imported all that they need. So a second holds several kills, and not the import
+of NumPy several times.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from forewarn.cli import main
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(
+    [
+        "tests.warm",
+        *("forewarn.commands.edge", "edge.agent", "edge.config", "edge.sources"),
+        *("forewarn.commands.cloud", "cloud.serve", "cloud.wiring", "cloud.lake.reader", "cloud.registry"),
+    ]
+)
+
+
+class Command:
+    """`forewarn ARGUMENTS` in a process of its own; what it logs is appended to a file."""
+
+    def __init__(self, log: Path, *arguments: str) -> None:
+        said, saying = _CONTEXT.Pipe(duplex=False)
+        self._process = _CONTEXT.Process(target=_run, args=(arguments, str(log), saying), daemon=True)
+        self._process.start()
+        saying.close()
+        self._said = said
+
+    def line(self, within_s: float = 30.0) -> str:
+        """The next line that it prints."""
+        line = b""
+        while not line.endswith(b"\n"):
+            assert self._said.poll(within_s), "it says nothing"
+            part = os.read(self._said.fileno(), 1)
+            assert part, "it ended without a word"
+            line += part
+        return line.decode()
+
+    def kill(self) -> None:
+        """SIGKILL, as a power cut of the process."""
+        self._process.kill()
+        self._process.join(10)
+
+    def stop(self, within_s: float = 30.0) -> int | None:
+        """SIGTERM; its exit code, or None when it is still there."""
+        self._process.terminate()
+        self._process.join(within_s)
+        return self._process.exitcode
+
+    def close(self) -> None:
+        """Kill what is still there."""
+        self.kill()
+        self._said.close()
+
+
+def _run(arguments: tuple[str, ...], log: str, saying: Connection) -> None:
+    os.dup2(saying.fileno(), 1)
+    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
+    main(list(arguments))
