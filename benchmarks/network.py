@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from edge.inference import LoadedBundle
+from edge.updater.examine import golden_features
+from models.bundle import pack
 from models.features import WAVEFORM, schema_id
+from models.golden import Golden
 from models.history import History, HistoryConfig
 from models.manifest import FORMAT, INPUT, OUTPUTS, Lineage, Manifest, Thresholds
 
 WIDTH = 100
+RATE_HZ = 25_600.0
 
 
 def bundle(seed: int = 0) -> tuple[Manifest, bytes]:
@@ -34,6 +40,25 @@ def bundle(seed: int = 0) -> tuple[Manifest, bytes]:
     return manifest, _graph(len(inputs), seed)
 
 
+def packed(name: str = "benchmark") -> tuple[str, bytes]:
+    """The same network as a bundle that a registry takes: its name and its bytes, with golden vectors of its own."""
+    manifest, onnx_file = bundle()
+    manifest = msgspec.structs.replace(manifest, name=name)
+    rng = np.random.default_rng(1)
+    waveforms = rng.standard_normal((2, 2560), dtype=np.float32)
+    condition = rng.standard_normal((4, len(manifest.inputs)), dtype=np.float32)
+    degradation, rul_s = LoadedBundle(manifest, onnx_file).infer(condition)
+    golden = Golden(
+        rate_hz=RATE_HZ,
+        waveforms=waveforms,
+        features=golden_features(waveforms, RATE_HZ, manifest.features),
+        condition=condition,
+        degradation=degradation,
+        rul_s=rul_s,
+    )
+    return name, pack(manifest, onnx_file, golden, "# A network with random weights, for benchmarks\n")
+
+
 def parameters(onnx_file: bytes) -> int:
     """How many numbers the file's weights have."""
     return sum(int(np.prod(w.dims)) for w in onnx.load_from_string(onnx_file).graph.initializer)
@@ -50,6 +75,7 @@ def _graph(inputs: int, seed: int) -> bytes:
             numpy_helper.from_array(np.zeros(columns, np.float32), f"b{name}"),
         ]
     weights.append(numpy_helper.from_array(np.array([1], np.int64), "axes"))
+    weights.append(numpy_helper.from_array(np.triu(np.ones((3, 3), np.float32)), "rising"))  # p05, p50, p95 in order
     nodes = [
         helper.make_node("Gemm", [INPUT, "wa", "ba"], ["a"]),
         helper.make_node("Relu", ["a"], ["ar"]),
@@ -59,7 +85,8 @@ def _graph(inputs: int, seed: int) -> bytes:
         helper.make_node("Sigmoid", ["c"], ["cs"]),
         helper.make_node("Squeeze", ["cs", "axes"], [OUTPUTS[0]]),
         helper.make_node("Gemm", ["br", "wd", "bd"], ["d"]),
-        helper.make_node("Softplus", ["d"], [OUTPUTS[1]]),
+        helper.make_node("Softplus", ["d"], ["ds"]),
+        helper.make_node("Gemm", ["ds", "rising"], [OUTPUTS[1]]),
     ]
     graph = helper.make_graph(
         nodes,

@@ -5,7 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 
-import structlog
+_HAD_RICH = "rich" in sys.modules
+if not _HAD_RICH:
+    sys.modules["rich"] = None  # type: ignore[assignment] # 7 MB in every process, for tracebacks that no log needs
+import structlog  # noqa: E402
+
+if not _HAD_RICH:
+    del sys.modules["rich"]
 
 
 def configure_logging(level: str = "info", *, as_json: bool = False) -> None:

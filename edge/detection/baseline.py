@@ -4,10 +4,12 @@ Features enter as logarithms, so that a ratio counts the same at every level and
  * agreement: the median over all features. A machine in trouble is louder and rougher in most of them; a resonance that
    shifts, a lubricant that warms up or a neighbour that starts moves a few. Only upwards: run-in is no fault.
  * level: the overall vibration alone. It counts less per step, so that only a rise that leads from the best to the
-   worst zone of ISO 20816-1 is enough by itself (unbalance moves little else).
+   worst zone of ISO 20816-1 is enough by itself (unbalance moves little else). Together with agreement less is enough:
+   a loose machine is somewhat rougher everywhere and much louder at low frequencies.
  * lines: the bearing frequencies of the envelope spectrum, which do not raise an alarm but give it a name.
 
-Where slow channels tell speed and load, each regime has a healthy start of its own. Prefix only: nothing looks ahead.
+Where slow channels tell speed and load, each regime has a healthy start of its own; what a machine has already deviated
+when it enters a new one stays with it. Prefix only: nothing looks ahead.
 """
 
 from __future__ import annotations
@@ -34,12 +36,15 @@ TRACKED = (*AGREEMENT, "velocity_rms@1", *LINES)
 _MIDDLE = len(AGREEMENT) // 2
 _LEVELS = tuple(TRACKED.index(f) for f in LEVEL)
 _LEVEL_STEP = math.log(4.5 / 0.71) / 5.0  # ISO 10816-1 class I: zone A ends at 0.71 mm/s, zone D begins at 4.5 mm/s
+_ROOT_OF_2 = math.sqrt(2.0)
+_ONES = np.ones(len(TRACKED))
 _SMALLEST = 1e-12  # an amplitude of zero must not make a logarithm infinite
 _MAD_TO_SIGMA = 1.4826
 _MOST_CELLS, _MOST_STARTS = 256, 16  # regimes known, and regimes half learned; the oldest goes
 _SHAPES = np.array([f in ("crest@1", "kurtosis@1", "shape@1", *LINES) for f in TRACKED])
 _SHAPE_ROOM = 0.2  # a shape's logarithm hardly moves with the regime
-_FARTHEST = 40.0  # a single absurd window may not reach farther than this many scales
+_FASTEST = 10.0  # scales from the smoothed deviation that a window counts for at most: a few absurd ones raise nothing
+_SUSPICIOUS = 0.5  # of the limit: from here on what a machine brings into a regime that it never saw stays with it
 
 
 class Figure(NamedTuple):
@@ -59,8 +64,10 @@ class ChannelBaseline:
     not computed for this channel; None while the first start is being learned. It goes on from regime to regime.
     """
 
-    def __init__(self, config: DetectionConfig) -> None:
+    def __init__(self, config: DetectionConfig, limit: float) -> None:
+        """`limit` is the deviation at which the machine is raised."""
         self._config = config
+        self._suspicious = _SUSPICIOUS * limit
         self._cells: dict[Regime, tuple[Array, Array]] = {}  # centre and scale of each regime
         self._starts: dict[Regime, list[list[float]]] = {}
         self._regime = ANY
@@ -69,6 +76,7 @@ class ChannelBaseline:
         self._widened: Array = np.zeros(len(TRACKED))
         self._settling = Settling(len(TRACKED))
         self.z: Array | None = None
+        self.deviation = 0.0  # how far the channel is from its healthy start, as a robust z; 0 while learning
         self.logs: Array | None = None  # of the window that was heard last
         self.centre: Array | None = None  # the healthy start of its regime; None while it is learned
         self._columns: tuple[int, NDArray[np.intp], NDArray[np.bool_]] | None = None
@@ -93,11 +101,13 @@ class ChannelBaseline:
         assert self.z is not None
         self._centre, self._scale = cell
         distance = logs - self._centre
-        now = np.maximum(np.minimum(distance / self._scale, _FARTHEST), -_FARTHEST)
-        moved = self.z + (now - self.z) / self._config.smoothing_windows
-        self.z = np.where(np.isnan(moved), self.z, moved)
+        away = distance / self._scale - self.z
+        step = np.minimum(np.maximum(away, -_FASTEST), _FASTEST) / self._config.smoothing_windows
+        np.copyto(step, 0.0, where=np.isnan(step))  # a feature that this window does not have stays where it is
+        self.z = self.z + step
         if not self._settling.done:
             self._widen(self._settling.update(time_ns, distance))
+        self.deviation = self._deviation(self.z)
         return True
 
     def _widen(self, spread: Array | None) -> None:
@@ -114,10 +124,11 @@ class ChannelBaseline:
             where = np.array([position.get(f, 0) for f in TRACKED], dtype=np.intp)
             self._columns = (row.schema.id, where, np.array([f not in position for f in TRACKED]))
         _, where, missing = self._columns
-        values = row.values[where].astype(np.float64)
-        if not math.isfinite(values.sum()):
+        logs: Array = row.values.take(where).astype(np.float64)
+        if not math.isfinite(logs.dot(_ONES)):
             return None
-        logs: Array = np.log(np.maximum(np.abs(values), _SMALLEST))
+        np.maximum(np.abs(logs, out=logs), _SMALLEST, out=logs)
+        np.log(logs, out=logs)
         logs[missing] = math.nan
         return logs
 
@@ -134,6 +145,8 @@ class ChannelBaseline:
         scale = np.maximum(np.maximum(spread, self._config.smallest_scale), self._widened)
         if len(self._cells) >= _MOST_CELLS:
             self._cells.pop(next(iter(self._cells)))
+        if self.z is not None and self.deviation >= self._suspicious:
+            centre = centre - np.fmax(self.z, 0.0) * scale
         self._cells[self._regime] = (np.minimum(centre, self._highest(centre)), scale)
         if self._centre is None or self.z is None:
             self._centre, self._scale = self._cells[self._regime]
@@ -152,15 +165,12 @@ class ChannelBaseline:
             highest = np.fmin(highest, known + room)
         return highest
 
-    @property
-    def deviation(self) -> float:
-        """The larger of agreement and level, in robust standard deviations; 0 while learning."""
-        if self.z is None:
-            return 0.0
-        z: list[float] = self.z.tolist()
-        scale: list[float] = self._scale.tolist()
-        agreement = sorted(z[: len(AGREEMENT)])[_MIDDLE]  # never NaN: a row has all of them or is not read
-        return max([agreement, *(z[i] * scale[i] / _LEVEL_STEP for i in _LEVELS if not math.isnan(z[i]))])
+    def _deviation(self, z: Array) -> float:
+        """The largest of agreement, level, and both together: their sum over the root of 2, as Stouffer adds z."""
+        smoothed: list[float] = z.tolist()
+        agreement = sorted(smoothed[: len(AGREEMENT)])[_MIDDLE]  # never NaN: a row has all of them or is not read
+        level = max(smoothed[i] * self._scale.item(i) for i in _LEVELS if not math.isnan(smoothed[i])) / _LEVEL_STEP
+        return max(agreement, level, (agreement + level) / _ROOT_OF_2)
 
     def line(self, feature: str) -> float:
         """The smoothed deviation of one of LINES; 0 when it is not known."""
@@ -194,6 +204,7 @@ class ChannelBaseline:
         self._centre = None if state["centre"] is None else _array(state["centre"])
         self._scale = _array(state["scale"])
         self.z = None if state["z"] is None else _array(state["z"])
+        self.deviation = 0.0 if self.z is None else self._deviation(self.z)
         if "cells" not in state:
             self._cells = {} if self._centre is None else {ANY: (self._centre, self._scale)}
             self._starts = {ANY: [_array(s).tolist() for s in state["start"]]} if state["start"] else {}

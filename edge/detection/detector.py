@@ -47,6 +47,7 @@ class Detector:
         self._channels: dict[str, ChannelBaseline] = {}
         self._units: dict[str, dict[str, str]] = {}
         self._own, self._model = Trigger(), Trigger()
+        self._model_limits: tuple[Thresholds, Limits] | None = None  # of the model that spoke last
         self._latch = Latch(machine.name)
         self._recent = Recent(machine, machine.speed_rpm) if machine.bearing and machine.speed_rpm else None
         self._named: tuple[str, str] | None = None  # part and fault that physics gave to the alarm that is alive
@@ -118,7 +119,7 @@ class Detector:
     def _channel(self, row: FeatureRow) -> ChannelBaseline:
         channel = self._channels.get(row.channel)
         if channel is None:
-            channel = self._channels[row.channel] = ChannelBaseline(self.config)
+            channel = self._channels[row.channel] = ChannelBaseline(self.config, self.limit)
             self._units[row.channel] = dict(zip(row.schema.columns, row.schema.units, strict=True))
         return channel
 
@@ -130,8 +131,10 @@ class Detector:
         if thresholds is None:
             self._model.reset()
             return None
-        t = thresholds
-        limits = Limits(t.warn, t.act, t.deadband, t.on_delay_windows, t.off_delay_windows)
+        if self._model_limits is None or thresholds is not self._model_limits[0]:
+            t = thresholds
+            self._model_limits = t, Limits(t.warn, t.act, t.deadband, t.on_delay_windows, t.off_delay_windows)
+        limits = self._model_limits[1]
         self._model.update(assessment.degradation if assessment else None, limits)
         return limits
 
@@ -220,7 +223,7 @@ class Detector:
         state: dict[str, Any] = msgspec.json.decode(data)
         self._channels = {}
         for name in [n for n in state["channels"] if n in self._wired]:
-            self._channels[name] = ChannelBaseline(self.config)
+            self._channels[name] = ChannelBaseline(self.config, self.limit)
             self._channels[name].restore(state["channels"][name])
         self._units = {n: u for n, u in state["units"].items() if n in self._wired}
         self._own, self._model = Trigger(**state["own"]), Trigger(**state["model"])

@@ -43,9 +43,9 @@ class Trigger:
         """Take one window's value and return the level."""
         if value is None or math.isnan(value):
             return self.level
-        self.above_warn = _counted(self.above_warn, value >= limits.warn, limits.on_delay)
-        self.above_act = _counted(self.above_act, value >= limits.act, limits.on_delay)
-        self.below = _counted(self.below, value < limits.warn - limits.deadband, limits.off_delay)
+        self.above_warn = min(self.above_warn + 1, limits.on_delay) if value >= limits.warn else 0
+        self.above_act = min(self.above_act + 1, limits.on_delay) if value >= limits.act else 0
+        self.below = min(self.below + 1, limits.off_delay) if value < limits.warn - limits.deadband else 0
         if self.below >= limits.off_delay:
             self.level = NORMAL
         elif self.above_act >= limits.on_delay:
@@ -57,7 +57,3 @@ class Trigger:
     def reset(self) -> None:
         """Forget everything: nothing judges any more, or something else does."""
         self.level = self.above_warn = self.above_act = self.below = 0
-
-
-def _counted(count: int, holds: bool, enough: int) -> int:
-    return min(count + 1, enough) if holds else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from edge.detection.latch import Latch
 from edge.detection.sensors import DROPOUT, scalar_fault, waveform_fault
 from edge.detection.trigger import NORMAL, Limits, Trigger
 from edge.features.waveform import SHORTEST
-from edge.types import Alarm, AlarmChange, Channel, ChannelKind, Machine, Quality, Window
+from edge.types import Alarm, AlarmChange, Channel, ChannelKind, FloatArray, Machine, Quality, Window
 
 _FAULTY, _NEVER = 1.0, 2.0
 _REMEMBERED = 4  # times the on-delay: so many windows are looked back at, since a loose contact comes and goes
@@ -24,6 +24,7 @@ class SensorWatch:
         self.machine = machine
         self.faulty: frozenset[str] = frozenset()
         self._limits = Limits(_FAULTY, _NEVER, 0.0, config.sensor_on_delay_windows, config.sensor_off_delay_windows)
+        self._at_rest = Trigger(below=config.sensor_off_delay_windows)
         self._triggers = {c.name: Trigger() for c in machine.channels}
         self._latches = {c.name: Latch(f"{machine.name}/{c.name}") for c in machine.channels}
         self._checked: tuple[Window, dict[str, str | None]] | None = None
@@ -34,40 +35,49 @@ class SensorWatch:
 
     def check(self, window: Window) -> Window:
         """The same window with the channels of faulty sensors marked, for those that look at it before `update`."""
-        self._checked = (window, {c.name: _fault(window, c) for c in self.machine.channels})
-        seen = {n for n, fault in self._checked[1].items() if fault}
-        faulty = frozenset(seen) | self._strange
-        if all(window.quality_of(n) & Quality.SENSOR_FAULT for n in faulty):
-            return window
-        marked = replace(window, quality=window.quality | Quality.SENSOR_FAULT, faulty=faulty)
-        self._checked = (marked, self._checked[1])
-        return marked
+        marked = self._marked(window)
+        faults = {c.name: _fault(window.samples.get(c.name), c, marked=c.name in marked) for c in self.machine.channels}
+        faulty = self._strange.union(n for n, fault in faults.items() if fault)
+        if not faulty <= marked:
+            window = replace(window, quality=window.quality | Quality.SENSOR_FAULT, faulty=faulty)
+        self._checked = (window, faults)
+        return window
+
+    def _marked(self, window: Window) -> Set[str]:
+        """The channels whose sensors the source itself has marked as faulty."""
+        if window.quality is Quality.GOOD or not window.quality & Quality.SENSOR_FAULT:
+            return frozenset()
+        return window.faulty or self._triggers.keys()
 
     def look(self, window: Window) -> frozenset[str]:
         """The channels whose samples cannot be believed in this window, checked before or not, or lately."""
         if self._checked is None or self._checked[0] is not window:
             self.check(window)
         assert self._checked is not None
-        open_alarms = (n for n, t in self._triggers.items() if t.level != NORMAL and n not in self._strange)
-        self.faulty = frozenset({*(n for n, fault in self._checked[1].items() if fault), *open_alarms})
+        seen = {n for n, fault in self._checked[1].items() if fault}
+        seen.update(n for n, t in self._triggers.items() if t.level != NORMAL and n not in self._strange)
+        self.faulty = frozenset(seen)
         return self.faulty
 
     def update(self, window: Window, strange: Mapping[str, str] | None = None) -> list[Alarm]:
-        """Take a window and what its features say against its channels, and return what changed."""
-        self.look(window)
+        """Take a window that was looked at, and what its features say against its channels; return what changed."""
         assert self._checked is not None
-        faults, self._checked = {**self._checked[1], **(strange or {})}, None
-        alarms, faulty = [], set(self.faulty)
+        faults, self._checked = self._checked[1], None
+        if strange:
+            faults.update(strange)
+        alarms: list[Alarm] = []
         for name, fault in faults.items():
+            trigger = self._triggers[name]
+            if fault is None or (not fault and not self._recent[name] and trigger == self._at_rest):
+                continue  # nothing was said, or nothing is new
             if fault:
                 self._named[name] = fault
-                faulty.add(name)
-            trigger = self._triggers[name]
             trigger.update(self._value(name, fault, trigger), self._limits)
             change = self._latches[name].update(trigger.level)
             if change is not None:
                 alarms.append(self._alarm(change, name, window.time_ns))
-        self.faulty, self._strange = frozenset(faulty), frozenset(strange or ())
+        self._strange = frozenset(strange or ())
+        self.faulty |= self._strange
         return alarms
 
     def _value(self, name: str, fault: str | None, trigger: Trigger) -> float | None:
@@ -114,14 +124,11 @@ class SensorWatch:
         self._named = {n: f for n, f in state["named"].items() if n in self._triggers}
 
 
-def _fault(window: Window, channel: Channel) -> str | None:
+def _fault(samples: FloatArray | None, channel: Channel, *, marked: bool) -> str | None:
     """The fault of a channel's sensor, "" for none, None when the window says nothing of it."""
-    samples = window.samples.get(channel.name)
     fault: str | None = None
     if samples is not None and channel.kind is ChannelKind.SCALAR:
         fault = scalar_fault(samples, channel.unit) if samples.size else ""
     elif samples is not None and samples.size >= SHORTEST:
         fault = waveform_fault(samples)
-    if not fault and window.quality_of(channel.name) & Quality.SENSOR_FAULT:
-        return DROPOUT
-    return fault
+    return DROPOUT if marked and not fault else fault

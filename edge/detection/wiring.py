@@ -44,7 +44,7 @@ class WiringWatch:
             centre, logs = channel.centre, channel.logs
             if centre is None or logs is None:
                 continue
-            level = float(logs[_RMS] - centre[_RMS])
+            level = logs.item(_RMS) - centre.item(_RMS)
             if abs(level) < _MOVED:
                 self.factors[name] = level
                 self.wrong.discard(name)

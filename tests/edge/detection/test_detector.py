@@ -58,6 +58,16 @@ def test_a_band_that_moves_alone_is_no_fault_but_a_low_band_from_the_best_to_the
     assert [a.change for _, a in changes(fleet.run(fleet.detector(), [1.0] * 20 + [unbalance] * 100))] == [RAISED]
 
 
+def test_agreement_and_level_raise_together_what_neither_raises_alone(fleet, changes):
+    """Looseness: everything is half as loud again, the low band four to five times."""
+    rougher = np.full(len(SCHEMA.columns), 1.5)
+    low_band = fleet.only(["band5_rms@1"], 5.0)
+    for alone in (rougher, low_band):
+        assert changes(fleet.run(fleet.detector(), [1.0] * 20 + [alone] * 100)) == []
+    both = np.maximum(rougher, low_band)
+    assert [a.change for _, a in changes(fleet.run(fleet.detector(), [1.0] * 20 + [both] * 100))] == [RAISED]
+
+
 @pytest.mark.parametrize(
     ("line", "fault"),
     [("envelope_bpfo@1", "outer_race"), ("envelope_bpfi@1", "inner_race"), ("envelope_bsf@1", "ball")],
@@ -68,8 +78,9 @@ def test_a_line_of_the_envelope_that_leads_clearly_names_the_bearing_part(fleet,
     assert (alarm.part, alarm.fault, alarm.confidence) == ("bearing", fault, "quite_sure")
 
 
-def test_a_single_absurd_window_raises_nothing(fleet, changes):
-    steps = fleet.run(fleet.detector(), [1.0] * 20 + [1e6] + [1.0] * 60)
+def test_a_few_absurd_windows_raise_nothing(fleet, changes):
+    assert changes(fleet.run(fleet.detector(), [1.0] * 20 + [1e6] + [1.0] * 60)) == []
+    steps = fleet.run(fleet.detector(), [1.0] * 20 + [1e6] * 3 + [1.0] * 60)
     assert max(d for d, _ in steps) > fleet.detector().limit
     assert changes(steps) == []
 

@@ -56,6 +56,17 @@ def test_a_new_regime_does_not_excuse_a_failure(fleet):
     assert run(fleet, detector, 1200.0, 8.0, 60, 30), "acceleration goes with the square of the speed, not more"
 
 
+def test_a_suspicious_machine_takes_its_deviation_along_into_a_new_regime(fleet):
+    """On the way to a failure, at 4 of 5.1 robust z, the speed falls: the new start must not count as healthy."""
+    suspicious, healthy = (Detector(driven(fleet, "speed"), fleet.detector().config) for _ in range(2))
+    for detector, factor in ((suspicious, 1.5), (healthy, 1.1)):
+        assert run(fleet, detector, 1000.0, 1.0, 30, 0) + run(fleet, detector, 1000.0, factor, 60, 30) == []
+        assert run(fleet, detector, 600.0, 0.8 * factor, 20, 90) == []
+    assert suspicious.update(fleet.window(110), [*fleet.rows(1.2), level("speed", 600.0)])[0] == pytest.approx(4, 0.1)
+    assert run(fleet, suspicious, 600.0, 0.8 * 1.8, 40, 111), "1.8 times louder than healthy"
+    assert run(fleet, healthy, 600.0, 0.8 * 1.8 / 1.5, 40, 111) == []
+
+
 def test_at_standstill_nothing_is_judged_and_nothing_is_learned(fleet):
     detector = Detector(driven(fleet, "speed"), fleet.detector().config)
     told = run(fleet, detector, 1000.0, 1.0, 30, 0) + run(fleet, detector, 0.0, 0.05, 50, 30)
