@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from edge.detection.bearing_part import Verdict, diagnose
-from edge.detection.recent import Recent
 from edge.features import Extractor
+from edge.features.recent import Recent
 from edge.sensors.recording import Recording
 from edge.sensors.replay import find_recordings
 from edge.types import FeatureRow, Machine, Window

@@ -121,7 +121,7 @@ class MachineLoop:
         self._obey()
         self._switch()
         window = self._detector.check(window)
-        rows = self._extractor.extract(window)
+        rows = self._extractor.extract(window, self._judge.wanted)
         bundle = self._judge.bundle
         said = self._judge.update(window.time_ns * 1e-9, rows)
         thresholds = bundle.manifest.thresholds if bundle else None

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.detection import Detector
+from edge.detection.bearing_part import of_rows
+from edge.detection.fault import Told, weigh
 from edge.features import Extractor
 from edge.inference import Judge, LoadedBundle
 from edge.sensors.recording import Recording
@@ -25,6 +27,7 @@ class Said:
     rows: list[FeatureRow]
     deviation: float  # robust z against the machine's own healthy start
     assessment: Assessment | None  # None: no model, or no channel that the model can judge
+    told: Told  # what is broken, by the bearing's lines and the model
     alarm: bool  # the machine's alarm stands
     changes: list[Alarm]
 
@@ -40,7 +43,7 @@ def listen(recording: Recording, bundle: LoadedBundle | None = None) -> Iterator
     alarm = False
     for number, window in enumerate(recording.open().windows(), 1):
         checked = detector.check(window)
-        rows = extractor.extract(checked)
+        rows = extractor.extract(checked, judge.wanted)
         assessment = judge.update(checked.time_ns * 1e-9, rows)
         deviation, changes = detector.update(checked, rows, assessment, thresholds)
         for change in changes:
@@ -53,6 +56,7 @@ def listen(recording: Recording, bundle: LoadedBundle | None = None) -> Iterator
             rows=rows,
             deviation=deviation,
             assessment=assessment,
+            told=weigh(of_rows(rows), assessment.faults if assessment else {}),
             alarm=alarm,
             changes=changes,
         )

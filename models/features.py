@@ -199,35 +199,63 @@ HEALTH = (
         "never: 0 while the start is learned",
     ),
 )
-# Figures of an alarm's evidence only: made when a bearing is diagnosed, not every window.
+# Dear: made where an alarm is diagnosed, or where a model reads them (`DIAGNOSED`), and not otherwise.
 _SMITH = "W. A. Smith & R. B. Randall, MSSP 64-65 (2015), method 2"
-_UNBROKEN = "bearing geometry, speed, 32 unbroken revolutions"
+_UNBROKEN = "bearing geometry, speed, 16 unbroken revolutions"
 _AT_ALARMS = "always, but for the evidence of an alarm"
-DIAGNOSIS = tuple(
-    spec
-    for line, sought in (("bpfo", "BPFO"), ("bpfi", "BPFI"), ("bsf", "2 x BSF"))
-    for spec in (
-        FeatureSpec(
-            f"prominence_{line}@1",
-            "1",
-            _D,
-            f"mean ln(power over floor) at {sought} and harmonics in the squared envelope of the pre-whitened signal, "
-            "less that of other rates",
-            _SMITH,
-            _UNBROKEN,
-            _AT_ALARMS,
-        ),
-        FeatureSpec(
-            f"frequency_{line}@1",
-            "Hz",
-            _R,
-            f"where {sought} was found, beside where geometry puts it",
-            _SMITH,
-            _UNBROKEN,
-            _AT_ALARMS,
-        ),
+_UNREAD = "no model reads it (an alarm's evidence has it all the same)"
+_SOUGHT = {"bpfo": "BPFO", "bpfi": "BPFI", "bsf": "2 x BSF"}
+PROMINENCE = tuple(
+    FeatureSpec(
+        f"prominence_{line}@1",
+        "1",
+        _D,
+        f"mean ln(power over floor) at {sought} and harmonics in the squared envelope of the pre-whitened signal, "
+        "less that of other rates",
+        _SMITH,
+        _UNBROKEN,
+        _UNREAD,
     )
+    for line, sought in _SOUGHT.items()
 )
+RIVAL = tuple(
+    FeatureSpec(
+        f"rival_{line}@1",
+        "1",
+        _D,
+        f"the largest prominence of a rate that has nothing to do with {sought}",
+        _SMITH,
+        _UNBROKEN,
+        _UNREAD,
+    )
+    for line, sought in _SOUGHT.items()
+)
+FREQUENCY = tuple(
+    FeatureSpec(
+        f"frequency_{line}@1",
+        "Hz",
+        _R,
+        f"where {sought} was found, beside where geometry puts it",
+        _SMITH,
+        _UNBROKEN,
+        _AT_ALARMS,
+    )
+    for line, sought in _SOUGHT.items()
+)
+PROFILE = tuple(
+    FeatureSpec(
+        f"profile{band}@1",
+        "1",
+        _D,
+        f"ln(power) of the window in band {band} of 8 equal ones up to 0.8 of Nyquist, Hann window, less the mean of "
+        "the eight: what a filter against aliasing does lies above",
+        _RANDALL,
+        _UNBROKEN,
+        _UNREAD,
+    )
+    for band in range(1, 9)
+)
+DIAGNOSED = PROMINENCE + RIVAL + PROFILE  # in this order at the end of a row
 
 FAMILIES = {
     "Waveform, every window": WAVEFORM,
@@ -239,6 +267,6 @@ FAMILIES = {
     "Slow channels": SCALAR + RESIDUAL,
     "What a model says": ASSESSMENT,
     "What the baseline says": HEALTH,
-    "Evidence of a bearing's diagnosis": DIAGNOSIS,
+    "A bearing's diagnosis": DIAGNOSED + FREQUENCY,
 }
 CATALOGUE = {spec.id: spec for family in FAMILIES.values() for spec in family}

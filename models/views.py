@@ -12,8 +12,9 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from models.history import FloatArray, History, HistoryConfig
+from models.lines import Lines, LinesConfig
 
-ViewConfig = HistoryConfig  # a union of structs that are told apart by their tags
+ViewConfig = HistoryConfig | LinesConfig  # a union of structs that are told apart by their tags
 
 
 class View(Protocol):
@@ -50,3 +51,5 @@ def open_view(config: ViewConfig, features: Sequence[str]) -> View:
     match config:
         case HistoryConfig():
             return History(features, config)
+        case LinesConfig():
+            return Lines(features, config)

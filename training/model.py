@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+import onnx
+import torch
 
 from models.history import FloatArray
 from models.manifest import Lineage, Thresholds
@@ -26,3 +31,13 @@ class Model:
     parity_max_abs: float
     lineage: Lineage
     probe: FloatArray  # (m, D) conditions of the training machines, healthy to failed: for golden vectors
+
+
+def versions() -> dict[str, str]:
+    """Of everything that has a part in a graph's bytes."""
+    return {
+        "python": ".".join(str(v) for v in sys.version_info[:2]),
+        "numpy": np.__version__,
+        "onnx": onnx.__version__,
+        "torch": str(torch.__version__),
+    }

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
-import onnx
-import torch
 
 from models.manifest import PROGNOSIS, Lineage, Thresholds, output_shapes
 from training import evaluate
@@ -20,7 +17,7 @@ from training.dataset import Dataset, FloatArray
 from training.export import export
 from training.fit import Weights, fit, load
 from training.folds import Groups, Left, answers_of, group_machines, left_out, lives_without, plan
-from training.model import Model
+from training.model import Model, versions
 
 Say = Callable[[str], None]
 
@@ -117,10 +114,5 @@ def _lineage(dataset: Dataset, config: TrainingConfig, seed: int) -> Lineage:
         machines=dataset.machines,
         configuration=msgspec.to_builtins(config),
         seed=seed,
-        versions={
-            "python": ".".join(str(v) for v in sys.version_info[:2]),
-            "numpy": np.__version__,
-            "onnx": onnx.__version__,
-            "torch": str(torch.__version__),
-        },
+        versions=versions(),
     )

@@ -7,16 +7,19 @@ is an abstention with its reason. Settings and how they were chosen: docs/decisi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edge.features.envelope_diagnosis import SLIP, FoundLine, found_lines
-from edge.types import Bearing, Evidence, FloatArray
+from edge.features.envelope_diagnosis import HARMONICS, SLIP, FoundLine, found_lines
+from edge.types import Bearing, Evidence, FeatureRow, FloatArray
+from models.features import DIAGNOSED
 
 FAULT_OF_LINE = {"bpfo": "outer_race", "bpfi": "inner_race", "bsf": "ball"}
 NAMED_FROM = 1.1  # three times the floor; the most of 810 records of white noise was 0.97, of 4 healthy ones 0.81
 SURE_FROM = 2.2
 NEXT_AT_MOST = 0.6
+QUIET_BELOW = 0.8  # nothing stands out: as the most prominent lines of healthy records
 TOO_SHORT, NO_LINE, AMBIGUOUS, OTHER_RATE = "too_short", "no_line", "ambiguous", "other_rate"
 
 
@@ -29,6 +32,11 @@ class Verdict:
     confidence: str = "unsure"
     reason: str = ""
     lines: tuple[FoundLine, ...] = ()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there were samples enough and no line stands out: as far as physics goes, nothing is struck."""
+        return self.reason == NO_LINE and max(f.prominence for f in self.lines) < QUIET_BELOW
 
     def evidence(self) -> tuple[Evidence, ...]:
         """The named line's frequency beside the expected one, then the prominence of each line."""
@@ -78,3 +86,16 @@ def diagnose(
     """The verdict on the unbroken stretches of each channel, given with its rate in Hz."""
     found = {n: found_lines(s, rate_hz, bearing, speed_rpm) for n, (rate_hz, s) in stretches.items()}
     return decide({n: lines for n, lines in found.items() if lines is not None})
+
+
+def of_rows(rows: Sequence[FeatureRow]) -> Verdict:
+    """The verdict that a window's rows lead to, where they have the lines (`models.features.DIAGNOSED`)."""
+    channels = {}
+    for row in rows:
+        if DIAGNOSED[0].id in row.schema.columns:
+            named = dict(zip(row.schema.columns, row.values.tolist(), strict=True))
+            channels[row.channel] = [
+                FoundLine(line, math.nan, math.nan, named[f"prominence_{line}@1"], named[f"rival_{line}@1"])
+                for line in HARMONICS
+            ]
+    return decide(channels)

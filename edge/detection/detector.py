@@ -21,12 +21,13 @@ from edge.detection import diagnosis
 from edge.detection.baseline import ChannelBaseline
 from edge.detection.bearing_part import TOO_SHORT, Verdict, diagnose
 from edge.detection.config import DetectionConfig
+from edge.detection.fault import Told, weigh
 from edge.detection.latch import Latch
-from edge.detection.recent import Recent
 from edge.detection.regime import Regime, RegimeWatch
 from edge.detection.trigger import ACT, NORMAL, WARN, Limits, Trigger
 from edge.detection.watch import SensorWatch
 from edge.detection.wiring import WiringWatch
+from edge.features.recent import Recent
 from edge.types import Alarm, AlarmChange, Assessment, ChannelKind, Evidence, FeatureRow, Kind, Machine, Window
 from models.manifest import Thresholds
 
@@ -50,7 +51,7 @@ class Detector:
         self._model_limits: tuple[Thresholds, Limits] | None = None  # of the model that spoke last
         self._latch = Latch(machine.name)
         self._recent = Recent(machine, machine.speed_rpm) if machine.bearing and machine.speed_rpm else None
-        self._named: tuple[str, str] | None = None  # part and fault that physics gave to the alarm that is alive
+        self._named: tuple[str, str] | None = None  # part and fault given to the alarm that is alive
         self._watch, self._wiring, self._regimes = SensorWatch(machine, c), WiringWatch(), RegimeWatch(machine)
         self._by_model = False  # whether the model, not the baseline, spoke when the alarm last rose
 
@@ -89,7 +90,7 @@ class Detector:
         if change is not None:
             if change is not AlarmChange.RETURNED_TO_NORMAL:
                 self._by_model = self._model.level > self._own.level
-            alarm = self._alarm(change, window.time_ns, deviation, channel)
+            alarm = self._alarm(change, window.time_ns, deviation, channel, assessment)
             alarms.append(self._with_model(alarm, assessment, model_limits))
         return deviation, alarms
 
@@ -138,11 +139,14 @@ class Detector:
         self._model.update(assessment.degradation if assessment else None, limits)
         return limits
 
-    def _alarm(self, change: AlarmChange, time_ns: int, deviation: float, channel: str) -> Alarm:
-        """The alarm as the baseline alone would say it."""
+    def _alarm(
+        self, change: AlarmChange, time_ns: int, deviation: float, channel: str, assessment: Assessment | None
+    ) -> Alarm:
+        """The alarm with what is broken, its figures as the baseline alone would say them."""
         level = max(self._own.level, self._model.level)
         verdict = self._diagnose(change)
-        part, fault = self._part_and_fault(change, verdict)
+        told = weigh(verdict, assessment.faults if assessment else {})
+        part, fault = self._part_and_fault(change, told, looked_at=verdict.reason != TOO_SHORT)
         return Alarm(
             key=self._latch.key,
             change=change,
@@ -172,16 +176,17 @@ class Detector:
             return Verdict(None, reason=TOO_SHORT)
         return diagnose(self._recent.stretches(), m.bearing, m.speed_rpm)
 
-    def _part_and_fault(self, change: AlarmChange, verdict: Verdict) -> tuple[str, str]:
-        """Physics names the part first; a name stays with its alarm until the alarm is over."""
-        if verdict.fault is not None:
-            self._named = ("bearing", verdict.fault)
+    def _part_and_fault(self, change: AlarmChange, told: Told, *, looked_at: bool) -> tuple[str, str]:
+        """What was told first; a name stays with its alarm until the alarm is over, or physics knows better."""
+        rising = change is not AlarmChange.RETURNED_TO_NORMAL
+        if rising and told.part is not None and not (told.by_model and self._named):
+            self._named = ("bearing", told.part)
         named = self._named
-        if change is AlarmChange.RETURNED_TO_NORMAL:
+        if not rising:
             self._named = None
         if named is not None:
             return named
-        return diagnosis.part_and_fault(self._channels, self.limit, looked_at=verdict.reason != TOO_SHORT)
+        return diagnosis.part_and_fault(self._channels, self.limit, looked_at=looked_at)
 
     def _with_model(self, alarm: Alarm, assessment: Assessment | None, limits: Limits | None) -> Alarm:
         """The same alarm with what the model adds: the remaining life, and its own figures where it is what spoke."""

@@ -23,7 +23,7 @@ from edge.types import Bearing, FloatArray
 
 Array = NDArray[np.float64]
 REVOLUTIONS = 64  # of the shaft in one transform: lines 1/64 of the shaft's rate apart
-FEWEST_REVOLUTIONS = 32  # below, lines drown in each other and in the shaft's own harmonics
+FEWEST_REVOLUTIONS = 16  # of 1,500 records of white noise of 12 revolutions 6 named a part, of 16 none
 SLIP = 0.015  # rolling elements slip: a line is sought within 1.5 % of where geometry puts it
 # A ball turns its damage in and out of the track, so its higher harmonics are the first to be smeared away.
 HARMONICS = {"bpfo": 4, "bpfi": 4, "bsf": 2}

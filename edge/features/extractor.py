@@ -6,12 +6,14 @@ features of a long measurement stand behind the others in the row of the window 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from edge.features.config import FeaturesConfig
+from edge.features.lines import LineFeatures
 from edge.features.long import TURNING, LongFeatures
 from edge.features.residual import Residual, explaining, is_explained
 from edge.features.scalar import Trend
@@ -39,18 +41,18 @@ class Extractor:
             (c.name, specs): _schema(specs, c) for c in slow for specs in (SCALAR, SCALAR + RESIDUAL)
         }
         self._long = LongFeatures(machine, config or FeaturesConfig())
+        self._lines = LineFeatures(machine)
         self._plans: dict[tuple[float, str, int], WaveformPlan] = {}
 
-    def extract(self, window: Window) -> list[FeatureRow]:
-        """One row per channel that has samples, in the machine's order.
+    def extract(self, window: Window, wanted: Collection[str] = ()) -> list[FeatureRow]:
+        """One row per channel that has samples, in the machine's order; dear features only where a model wants them.
 
         A waveform with a sample that is not finite, or of fewer than 64 samples, has no row, nor has one that says how
         the shaft turns (unit `pulse` or `rpm`): it is no vibration. Of a slow channel only the finite samples count.
         """
         rows = self._waveform_rows(window)
-        for name, (schema, values) in self._long.update(window, {n: r.schema for n, r in rows.items()}).items():
-            joined = np.concatenate([rows[name].values, values])
-            rows[name] = FeatureRow(name, Kind.FEATURES, schema, joined, rows[name].quality)
+        _lengthen(rows, self._long.update(window, {n: r.schema for n, r in rows.items()}))
+        _lengthen(rows, self._lines.update(window, {n: r.schema for n, r in rows.items()}, wanted))
         rows |= self._scalar_rows(window)
         return [rows[c.name] for c in self.machine.channels if c.name in rows]
 
@@ -115,6 +117,12 @@ class Extractor:
                 self._plans.clear()
             plan = self._plans[key] = WaveformPlan(self.machine, channel, samples)
         return plan
+
+
+def _lengthen(rows: dict[str, FeatureRow], more: Mapping[str, tuple[Schema, FloatArray]]) -> None:
+    for name, (schema, values) in more.items():
+        joined = np.concatenate([rows[name].values, values])
+        rows[name] = FeatureRow(name, Kind.FEATURES, schema, joined, rows[name].quality)
 
 
 def _schema(specs: tuple[FeatureSpec, ...], channel: Channel) -> Schema:

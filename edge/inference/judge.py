@@ -77,6 +77,11 @@ class Judge:
             self._own = open_view(config, features)
             self._own_columns = _Columns(features)
 
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Ids of the features that the bundle reads: the extractor makes the dear ones only for it."""
+        return self.bundle.manifest.features if self.bundle else ()
+
     def update(self, time_s: float, rows: Sequence[FeatureRow]) -> Assessment | None:
         """Take one window's rows; None without a bundle, or when no channel has the features that it needs.
 

@@ -29,6 +29,7 @@ class Recording:
     path: Path
     read: Callable[[], Iterator[Reading]] = field(repr=False)  # raises RecordingRejected
     dated_ns: int | None = None  # the recording's own start, where it knows its date
+    called: Mapping[str, str] = field(default_factory=dict)  # what the file calls the record of each channel
     count: int = 0
     last_offset_ns: int = 0
 

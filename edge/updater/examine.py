@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edge.features import Extractor
-from edge.types import Channel, ChannelKind, FloatArray, Machine, Window
+from edge.types import Bearing, Channel, ChannelKind, FloatArray, Machine, Window
 from models.bundle import Bundle, unpack
 from models.errors import BundleRejected
 from models.golden import compare_features, compare_outputs, needs_waveforms
@@ -18,6 +18,8 @@ from models.graph import check_graph
 from models.manifest import INPUT, Manifest
 
 _CHANNEL = "golden"
+_BEARING = Bearing(balls=9, ball_diameter=7.94, pitch_diameter=39.04)
+_TURNS = 17
 _CALM = 4  # ONNX Runtime's severity "fatal": what it would print comes as an exception
 
 
@@ -45,12 +47,17 @@ def _try_features(bundle: Bundle) -> float:
 
 
 def golden_features(waveforms: FloatArray, rate_hz: float, features: tuple[str, ...]) -> FloatArray:
-    """Compute (n, F) features of n windows as the device does for a channel of which only the rate is known."""
+    """Compute (n, F) features of n windows as the device does for a channel of a known bearing.
+
+    The shaft turns `_TURNS` times in a window, so that the bearing's lines are found in one.
+    """
     channel = Channel(name=_CHANNEL, kind=ChannelKind.WAVEFORM, unit="g", rate_hz=rate_hz)
-    extractor = Extractor(Machine(name="golden", machine_class="golden", channels=(channel,)))
+    speed_rpm = _TURNS * 60.0 * rate_hz / waveforms.shape[1]
+    machine = Machine(name="golden", machine_class="golden", channels=(channel,), speed_rpm=speed_rpm, bearing=_BEARING)
+    extractor = Extractor(machine)
     rows = []
     for i, waveform in enumerate(waveforms):
-        found = extractor.extract(Window(machine="golden", time_ns=i * 10**9, samples={_CHANNEL: waveform}))
+        found = extractor.extract(Window(machine="golden", time_ns=i * 10**9, samples={_CHANNEL: waveform}), features)
         named = dict(zip(found[0].schema.columns, found[0].values, strict=True)) if found else {}
         if missing := [f for f in features if f not in named]:
             raise BundleRejected(f"the golden waveform does not give the features {', '.join(missing)} here")

@@ -76,7 +76,8 @@ def _cwru_record(
         block = {c: _decimated(_row(path, row) * scales[c], every).astype(np.float32) for c, row in rows.items()}
         return cut.windows([block], _CWRU_HZ, options.window_samples)
 
-    return Recording(machine=machine, path=path, read=read)
+    called = {c: f"{record}__{c}" for c in rows}
+    return Recording(machine=machine, path=path, read=read, called=called)
 
 
 def _decimated(signal: NDArray[np.float64], every: int) -> NDArray[np.float64]:
@@ -124,7 +125,8 @@ def _single_record(
         speed_rpm=rpm,
         bearing=bearing,
     )
-    return Recording(machine=machine, path=path, read=partial(_read_single, path, row, 10.0**-power, rate_hz, options))
+    read = partial(_read_single, path, row, 10.0**-power, rate_hz, options)
+    return Recording(machine=machine, path=path, read=read, called={"vibration": str(record["file"])})
 
 
 def _read_single(path: Path, row: int, scale: float, rate_hz: float, options: Options) -> Iterator[Reading]:

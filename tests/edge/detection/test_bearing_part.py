@@ -10,9 +10,9 @@ import pytest
 from benchmarks.diagnosis import listen, truth
 from edge.detection import DetectionConfig, Detector
 from edge.detection.bearing_part import AMBIGUOUS, FAULT_OF_LINE, NO_LINE, OTHER_RATE, TOO_SHORT, decide
-from edge.detection.recent import MOST_SAMPLES, Recent
 from edge.features import Extractor
 from edge.features.envelope_diagnosis import FoundLine, candidates
+from edge.features.recent import MOST_SAMPLES, Recent
 from edge.sensors.replay import find_recordings
 from edge.types import Alarm, AlarmChange, Bearing, Channel, ChannelKind, Machine, Quality, Window
 
