@@ -12,7 +12,6 @@ measurement on a real machine.
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -28,6 +27,7 @@ from edge.detection.trigger import NORMAL, Limits, Trigger
 from edge.features import Extractor
 from edge.sensors.faults import FAULTS
 from edge.types import AlarmChange
+from training.bounds import poisson_interval
 
 BUDGETS = (0.1, 1.0, 10.0, 100.0)
 LIMITS = (1.0, 1.5, 2.0, 2.5, 3.0)  # deviations, as if one of them were the limit of zone C
@@ -148,24 +148,6 @@ def judged(alarms: int, years: float, budget: float) -> dict[str, Any]:
     """The measured rate with its exact 95 % interval, and whether the budget is kept."""
     low, high = (e / years for e in poisson_interval(alarms))
     return {"alarms": alarms, "a_year": alarms / years, "interval": [low, high], "kept": low <= budget}
-
-
-def poisson_interval(count: int) -> tuple[float, float]:
-    """Garwood's exact two-sided 95 % interval of a Poisson mean, by bisection."""
-    low = _solve(lambda m: 1.0 - _at_most(count - 1, m) - 0.025, 0.0, count + 1.0) if count else 0.0
-    return low, _solve(lambda m: 0.025 - _at_most(count, m), float(count), 2.0 * count + 20.0)
-
-
-def _at_most(count: int, mean: float) -> float:
-    terms = (math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(count + 1)) if mean > 0 else (1.0,)
-    return sum(terms)
-
-
-def _solve(rising: Callable[[float], float], low: float, high: float) -> float:
-    for _ in range(100):
-        middle = (low + high) / 2.0
-        low, high = (low, middle) if rising(middle) > 0 else (middle, high)
-    return (low + high) / 2.0
 
 
 def _shares(found: Iterable[tuple[str, bool, bool]]) -> dict[str, dict[str, float]]:

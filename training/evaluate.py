@@ -74,7 +74,12 @@ def summarise(judged: Sequence[Judged], config: TrainingConfig) -> dict[str, Any
     return {
         "protocol": "leave one machine out; limits, trust and widening are chosen without it too; "
         f"cuts at {', '.join(f'{c:.0%}' for c in config.cuts)} of life; figures are means over machines",
+        "split": "machine",
         "machines": len({j.life.machine for j in judged}),
+        "classes": {
+            "healthy": int(sum((j.life.degradation < 0.5).sum() for j in judged)),
+            "worn": int(sum((j.life.degradation >= 0.5).sum() for j in judged)),
+        },
         "rul_mae_s": {n: _mean(judged, n, _mae) for n in names},
         "rul_winkler_s": {n: _mean(judged, n, _score) for n in names},
         "rul_coverage": {n: _mean(judged, n, _coverage) for n in names},

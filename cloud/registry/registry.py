@@ -20,6 +20,7 @@ from cloud.catalogue import rollout
 from cloud.catalogue.access import reading, writing
 from cloud.catalogue.rollout import BundleRow
 from cloud.registry import standing
+from cloud.registry.admission import admit
 from cloud.registry.keys import create_keys, have_keys, load_keys
 from cloud.registry.repository import Clock, Repository, State, utc_now
 from cloud.registry.standing import Standing, Standings
@@ -65,6 +66,7 @@ class Registry:
         """Check a bundle, sign it as a candidate, and return its name; publishing the same bytes again is fine."""
         bundle = unpack(data)
         check_graph(bundle.onnx, inputs=len(bundle.manifest.inputs), outputs=bundle.manifest.shapes)
+        admit(bundle.manifest)
         name = bundle.manifest.name
         if not self.trust_root.exists():
             self.initialise()
@@ -84,6 +86,7 @@ class Registry:
 
     def promote(self, name: str) -> None:
         """Assign a bundle to its machine class; the champion until now is retired."""
+        admit(unpack(self.read(name)).manifest)  # it may have been signed before these rules
         self._change(lambda all_: standing.promote(all_, name))
 
     def rollback(self, machine_class: str) -> str:

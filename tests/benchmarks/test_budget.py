@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
-from benchmarks.budget import judged, machine_years, poisson_interval
+from benchmarks.budget import judged, machine_years
 from benchmarks.drawn import DrawnMachine
 from benchmarks.injected import INJECTIONS, machine_fault, sensor_fault
-
-
-@pytest.mark.parametrize(
-    ("count", "low", "high"), [(0, 0.0, -math.log(0.025)), (1, 0.0253, 5.5716), (10, 4.7954, 18.3904)]
-)
-def test_the_interval_is_garwoods(count, low, high):
-    assert poisson_interval(count) == pytest.approx((low, high), abs=1e-3)
 
 
 def test_a_budget_is_kept_unless_the_interval_lies_above_it():

@@ -120,8 +120,15 @@ def make_parts(name: str = "bearing-1", machine_class: str = "bearing", seed: in
         inputs=History(FEATURES).inputs,
         thresholds=Thresholds(warn=0.5, act=0.8),
         coverage="not guaranteed: a model for tests",
-        lineage=Lineage(dataset="0" * 64, machines=("M-1",), configuration={"b": 1, "a": 2.5}, seed=seed, versions={}),
-        evaluation={"mae": {"ours": 1.0, "constant": 2.0}},
+        lineage=Lineage(
+            dataset="0" * 64, machines=("M-1", "M-2", "M-3"), configuration={"b": 1, "a": 2.5}, seed=seed, versions={}
+        ),
+        evaluation={
+            "split": "machine",
+            "machines": 3,
+            "classes": {"healthy": 2, "worn": 3},
+            "mae": {"ours": 1.0, "constant": 2.0},
+        },
         parity_max_abs=0.0,
     )
     return Parts(manifest, data, golden, "# A model for tests\n")
