@@ -137,7 +137,7 @@ def judge(block: Block) -> Verdicts:
     """Give a verdict for each record; the first rule that a record breaks is its code."""
     codes = np.zeros(len(block), np.uint8)
 
-    def refuse(bad: NDArray[np.bool_] | bool, code: Code) -> None:
+    def refuse(bad: NDArray[np.bool_] | np.bool_ | bool, code: Code) -> None:
         if np.any(bad):
             codes[(codes == 0) & bad] = code
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from cloud.catalogue import migrations
 from cloud.wiring import Cloud, open_cloud
 from forewarn.commands.cloud import cloud
 from forewarn.commands.lake import lake
@@ -111,7 +112,7 @@ def test_compact_and_gc_do_their_work_and_say_what_they_did(opened: Cloud):
 
 def test_migrate_says_which_schema_the_catalogue_has(tmp_path: Path):
     said = CliRunner().invoke(cloud, ["migrate", "--data", str(tmp_path)], catch_exceptions=False)
-    assert said.output.strip().endswith("has schema 0002")
+    assert said.output.strip().endswith(f"has schema {migrations.HEAD}")
 
 
 def test_the_files_of_tls_lie_in_the_data_folder_and_a_missing_one_is_named(tmp_path: Path):
