@@ -73,6 +73,24 @@ def _parcel(records: Sequence[Record], replay: bool) -> Parcel:
     return Parcel(example.kind, len(records), batch.SerializeToString(deterministic=True))
 
 
+def halves(blob: bytes) -> list[Parcel]:
+    """The same records, at least two, in their order as two parcels."""
+    batch = wire.Batch.FromString(blob)
+    middle = batch.count // 2
+    return [_rows(batch, 0, middle), _rows(batch, middle, batch.count)]
+
+
+def _rows(batch: wire.Batch, begin: int, end: int) -> Parcel:
+    """Rows `begin` to `end` (exclusive) of a batch whose columns are whole."""
+    part = wire.Batch()
+    part.CopyFrom(batch)
+    part.count = end - begin
+    for column in ("point", "event_time", "quality", "values"):
+        width = len(getattr(batch, column)) // batch.count
+        setattr(part, column, getattr(batch, column)[begin * width : end * width])
+    return Parcel(Kind(batch.kind), part.count, part.SerializeToString(deterministic=True))
+
+
 def gap_parcel(ranges: Sequence[Range], reason: str) -> Parcel:
     """A report that these sequences will never come: one record."""
     batch = wire.Batch(count=1, kind=wire.RECORD_KIND_GAP)

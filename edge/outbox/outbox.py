@@ -289,6 +289,27 @@ class Outbox:
         self._store.guarded(lambda: self._store.write(work))
         self._listener()
 
+    def split(self, entry: Entry, parcels: Sequence[Parcel]) -> None:
+        """Keep the records of a parcel as these, which are the same ones in the same order: their numbers stay."""
+        if sum(p.count for p in parcels) != entry.last - entry.first + 1:
+            raise ValueError("a parcel is split into all of its records")
+
+        def work(db: sqlite3.Connection, book: Book) -> tuple[Book, bool]:
+            if table.digest_kept(db, entry.last) != entry.digest:
+                return book, False  # dropped or stored meanwhile
+            table.delete(db, [entry.last])
+            first = entry.first
+            for parcel in parcels:
+                first = table.insert(db, first, parcel) + 1
+            grown = sum(len(p.blob) + table.OVERHEAD for p in parcels) - len(entry.blob) - table.OVERHEAD
+            return replace(book, kept_bytes=book.kept_bytes + grown), True
+
+        def action() -> None:
+            if self._store.write(work) and (stored := self._partial.pop(entry.last, None)):
+                self.stored(self.epoch, stored)
+
+        self._store.guarded(action)
+
     def new_epoch(self, reason: str) -> int:
         """Number everything that is kept anew, from 1, under a new epoch."""
 

@@ -84,6 +84,12 @@ def forget_dropped(db: Connection, stored_head: int) -> None:
     db.execute("DELETE FROM dropped WHERE last <= ?", (stored_head,))
 
 
+def digest_kept(db: Connection, last: int) -> bytes | None:
+    """The digest of the kept parcel that ends at `last`."""
+    row = db.execute("SELECT digest FROM parcel WHERE last = ?", (last,)).fetchone()
+    return None if row is None else bytes(row[0])
+
+
 def digest_at(db: Connection, last: int) -> bytes | None:
     """The digest of the parcel that ends at `last`, kept or dropped."""
     query = "SELECT digest FROM parcel WHERE last = ? UNION ALL SELECT digest FROM dropped WHERE last = ? LIMIT 1"

@@ -218,16 +218,24 @@ class Session:
             if self._outbox.epoch != self._epoch:
                 raise EpochEnded
             if entries and len(entries[0].blob) > largest:
-                await self._give_up(entries[0])
+                await self._make_smaller(entries[0], largest)
             elif entries and self._pacer.fits(len(entries[0].blob) + _ENVELOPE_BYTES):
                 await self._write(entries)
                 live, backlog = (entries[-1].last, backlog) if is_live else (live, entries[-1].last)
             else:
                 await self._signals.bulk.wait()
 
-    async def _give_up(self, entry: Entry) -> None:
-        reason = f"{len(entry.blob)} bytes are more than the gateway takes in one message"
-        await self._in_thread(lambda: self._outbox.quarantine(entry.last, reason))
+    async def _make_smaller(self, entry: Entry, largest: int) -> None:
+        """Part a parcel that is too large between its records; a single record that is too large is set aside."""
+
+        def work() -> None:
+            if entry.last > entry.first:
+                self._outbox.split(entry, wire.halves(entry.blob))
+                return
+            reason = f"a record of {len(entry.blob)} bytes, and the gateway takes {largest} in one message"
+            self._outbox.quarantine(entry.last, reason)
+
+        await self._in_thread(work)
 
     async def _write(self, entries: Sequence[Entry]) -> None:
         batches = [wire.numbered(e) for e in entries]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,19 @@ def test_a_batch_has_at_most_256_rows_and_256_kib() -> None:
     parcels = wire.pack(wide, replay=False)
     assert [p.count for p in parcels] == [3, 3, 1]
     assert max(len(p.blob) for p in parcels) <= wire.MOST_BYTES
+
+
+def test_halves_have_each_row_once_and_every_column_of_it() -> None:
+    rows = [*records(3), *records(2, start=3, machine="P-102")]
+    (whole,) = wire.pack([replace(r, quality=Quality.INCOMPLETE) for r in rows], replay=True)
+    parts = wire.halves(whole.blob)
+    assert [p.count for p in parts] == [2, 3]
+    batches, one = [batch_of(p.blob) for p in parts], batch_of(whole.blob)
+    for column in ("point", "event_time", "quality", "values"):
+        assert b"".join(getattr(b, column) for b in batches) == getattr(one, column)
+    assert {(b.schema, b.width, b.dtype, b.time_base, len(b.points)) for b in batches} == {
+        (one.schema, one.width, one.dtype, one.time_base, 2)
+    }
 
 
 def test_columns_are_little_endian_whatever_the_machine() -> None:

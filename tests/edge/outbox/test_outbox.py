@@ -52,6 +52,27 @@ def test_only_whole_parcels_leave_and_parts_add_up(open_outbox: Open, features: 
     assert outbox.kept_bytes == 0
 
 
+def test_a_parcel_that_is_split_keeps_its_numbers_also_over_a_restart_and_parts_that_were_stored_count(
+    open_outbox: Open, features: Make
+) -> None:
+    outbox = open_outbox()
+    outbox.append([features(10), features(10, fill=2), features(10, fill=3)])
+    outbox.stored(outbox.epoch, [(11, 14)])
+    entry = outbox.read(*ALL)[1]
+    before = outbox.kept_bytes
+    outbox.split(entry, [features(4, fill=4), features(6, fill=5)])
+    assert [(e.first, e.last) for e in outbox.read(*ALL)] == [(1, 10), (15, 20), (21, 30)]
+    assert outbox.mark(20) == digest_of(features(6, fill=5).blob)
+    outbox.split(entry, [features(4, fill=4), features(6, fill=5)])  # is another one by now
+    outbox.stored(outbox.epoch, [(15, 20)])
+    kept = outbox.kept_bytes
+    assert kept < before
+    outbox.close()
+    again = open_outbox()
+    assert ([(e.first, e.last) for e in again.read(*ALL)], again.head) == ([(1, 10), (21, 30)], 30)
+    assert again.kept_bytes == kept
+
+
 def test_what_another_epoch_stored_deletes_nothing(open_outbox: Open, features: Make) -> None:
     outbox = open_outbox()
     outbox.append([features(5)])

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
+import numpy as np
 import pytest
 
 from edge import wire
 from edge.outbox import Parcel
 from edge.types import Kind
-from tests.edge.device_simulator import DeviceSimulator
+from tests.edge.device_simulator import DeviceSimulator, records
 from tests.edge.gateway_simulator import GatewaySimulator
 
 Make = Callable[..., DeviceSimulator]
@@ -166,13 +168,12 @@ def test_an_alert_whose_number_is_in_use_is_delivered_in_a_new_epoch(
     device = make_device()
     gateway.faults.refuse_alerts = grpc.StatusCode.ALREADY_EXISTS
     old = device.outbox.epoch
-    device.append(5)
     device.raise_alarm()
     device.connect()
     gateway.wait_until(lambda: device.outbox.epoch != old)
     gateway.faults.refuse_alerts = None
     gateway.wait_until(delivered(device))
-    assert {n for epoch, n in gateway.stored if epoch == device.outbox.epoch} == set(range(1, 7))
+    assert gateway.stored == {(device.outbox.epoch, 1)}
 
 
 def test_a_gateway_that_speaks_another_version_is_left_alone_and_nothing_is_lost(
@@ -199,6 +200,23 @@ def test_an_alert_waits_for_a_service_that_is_away(gateway: GatewaySimulator, ma
     gateway.faults.refuse_alerts = None
     gateway.wait_until(delivered(device))
     assert_exact(gateway, device)
+
+
+def test_a_batch_larger_than_a_message_may_be_is_split_and_its_records_keep_their_numbers(
+    gateway: GatewaySimulator, make_device: Make
+) -> None:
+    gateway.largest_message_bytes = 1_500
+    device = make_device()
+    device.append(256)  # one parcel of some 5 kB
+    huge = [replace(r, values=np.full(1_000, 7.0, np.float32)) for r in records(2)]
+    device.outbox.append(wire.pack([*records(2), *huge], replay=True))
+    assert len(device.outbox.kept_ranges()) == 1
+    device.connect()
+    gateway.wait_until(delivered(device))
+    shelf = next(iter(gateway.shelves.values()))
+    assert [(first, last) for first, last, _ in shelf.gaps] == [(259, 259), (260, 260)]
+    assert set(shelf.rows) == {*range(1, 259), 261, 262}
+    assert gateway.stored_twice == 0
 
 
 def test_a_record_larger_than_a_message_may_be_is_set_aside_and_never_tried_again(
