@@ -26,12 +26,20 @@ _RENEW_SECONDS = 86_400.0
 _PAGE_SECONDS = 2  # for open pages when the process ends
 
 
-async def serve(cloud: Cloud, *, gateway: str, page: str | None, ready: Callable[[str], None]) -> None:
-    """Run until SIGTERM or SIGINT; `ready` gets the line with the addresses. A part that fails ends all."""
+def until_a_signal() -> asyncio.Event:
+    """What SIGTERM and SIGINT set; in a process's main thread."""
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
+    return ending
+
+
+async def serve(
+    cloud: Cloud, *, gateway: str, page: str | None, ready: Callable[[str], None], ending: asyncio.Event | None = None
+) -> None:
+    """Run until `ending`, by default a signal; `ready` gets the line with the addresses. A part that fails ends all."""
+    ending = ending or until_a_signal()
     await asyncio.to_thread(cloud.registry.initialise)
     served = Gateway(cloud.config, engine=cloud.engine, store=cloud.store, take_alert=cloud.alerts.take)
     addresses = {"gateway": await served.start(gateway)}

@@ -1,8 +1,8 @@
-"""The fits of a training run as tasks on a Ray cluster: the only file that imports Ray.
+"""A Ray cluster: how this process connects to one, with its token, and sees that its head is gone.
 
-A task is one fit on one CPU, so that a cluster gives the same bytes as this process. A worker
-that dies is replaced and its task runs again; a cluster that does not answer in time is an `Unavailable`. The nodes of
-a cluster elsewhere need this version of Forewarn, with its extra `training`.
+The nodes of a cluster elsewhere need this version of Forewarn, with its extra `training`. Ray itself ends a process
+whose cluster's head is silent for a minute, with no word of its own: who waits for a cluster asks `check_head` in
+between, and can say what happened.
 """
 
 # ruff: noqa: PLC0415 - Ray takes seconds and hundreds of megabytes: only who uses it pays
@@ -14,21 +14,15 @@ import secrets
 import shutil
 import socket
 import tempfile
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from models.errors import ForewarnError, Unavailable, WrongUse
-from training.fit import Weights
-from training.folds import Left
-from training.pipeline import Job, Runner, Say
+from models.errors import Unavailable, WrongUse
 
 LOCAL = "local"
-_RETRIES = 3  # of a task whose worker died
 _KNOCK_S = 10.0  # for a cluster's port to accept a connection
-_POLL_S = 5.0  # how often a wait looks at its deadline
 
 
 @contextmanager
@@ -51,59 +45,6 @@ def connected(address: str, *, cpus: int = 2) -> Iterator[None]:
         ray.shutdown()
 
 
-def on_cluster(address: str, *, cpus: int = 2) -> Runner:
-    """Return what runs fits on a cluster; it connects only when there is something to run."""
-
-    def run(job: Job, say: Say) -> Mapping[Left, Weights]:
-        say("Ray: starting a cluster in this machine" if address == LOCAL else f"Ray: connecting to {address}")
-        with connected(address, cpus=cpus):
-            return run_on_cluster(job, say)
-
-    return run
-
-
-def run_on_cluster(job: Job, say: Say, *, deadline_s: float = 1800.0) -> Mapping[Left, Weights]:
-    """Run the fits as Ray tasks on the connected cluster; raises `Unavailable` at the deadline."""
-    import ray
-
-    task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_run)
-    stored = ray.put(job)
-    running = {task.remote(stored, left): left for left in job.fits}
-    done: dict[Left, Weights] = {}
-    until = time.monotonic() + deadline_s
-    try:
-        while running:
-            ready, _ = ray.wait(list(running), timeout=min(_POLL_S, max(until - time.monotonic(), 0.0)))
-            for reference in ready:
-                left = running.pop(reference)
-                done[left] = _result(reference)
-                say(f"fit {len(done)} of {len(job.fits)} on Ray: {job.describe(left)}")
-            if running and time.monotonic() > until:
-                raise Unavailable(
-                    f"{len(running)} of {len(job.fits)} fits did not end within {deadline_s:.0f} s on Ray"
-                )
-    finally:
-        for reference in running:
-            ray.cancel(reference, force=True)
-    return done
-
-
-def _run(job: Job, left: Left) -> Weights:
-    return job.run(left)
-
-
-def _result(reference: Any) -> Weights:
-    import ray
-
-    try:
-        weights: Weights = ray.get(reference, timeout=60.0)
-    except (ray.exceptions.GetTimeoutError, ray.exceptions.WorkerCrashedError, ray.exceptions.ObjectLostError) as e:
-        raise Unavailable(f"a fit was lost on the Ray cluster: {type(e).__name__}") from e
-    except ray.exceptions.RayTaskError as e:
-        raise ForewarnError(f"a fit failed on the Ray cluster: {e.cause or e}") from e
-    return weights
-
-
 def _connect(address: str, cpus: int) -> None:
     import ray
 
@@ -124,21 +65,47 @@ def _connect(address: str, cpus: int) -> None:
         ) from e
     except (ConnectionError, RuntimeError, TimeoutError, ray.exceptions.RayError) as e:
         raise Unavailable(
-            f"no Ray cluster answers: {_first_line(e)}", where=address, mend="train without it: --ray off"
+            f"no Ray cluster answers: {_first_line(e)}",
+            where=address,
+            mend="is it started there? Training goes without one, too: --ray off",
         ) from e
 
 
 def _knock(address: str) -> None:
     """Refuse at once where nobody listens: Ray itself would try for a quarter of an hour."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not (colon and host and port.isdigit()):
-        return  # `local`, `auto`, or what Ray will call wrong
     try:
-        socket.create_connection((host, int(port)), timeout=_KNOCK_S).close()
-    except (OSError, OverflowError) as e:
+        _reach(address.removeprefix("ray://"))
+    except OSError as e:
         raise Unavailable(
-            f"no Ray cluster answers: {_first_line(e)}", where=address, mend="train without it: --ray off"
+            f"no Ray cluster answers: {_first_line(e)}",
+            where=address,
+            mend="is it started there? Training goes without one, too: --ray off",
         ) from e
+
+
+def check_head() -> None:
+    """Raise `Unavailable` when nobody listens any more where the connected cluster's head was."""
+    import ray
+
+    address = ray.get_runtime_context().gcs_address
+    try:
+        _reach(address)
+    except OSError as e:
+        raise Unavailable(
+            f"the head of the Ray cluster is gone: {_first_line(e)}",
+            where=address,
+            mend="start the cluster again, then this command",
+        ) from e
+
+
+def _reach(address: str) -> None:
+    """OSError where nothing listens at host:port; `local`, `auto` and what Ray will call wrong pass."""
+    host, colon, port = address.rpartition(":")
+    if colon and host and port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), timeout=_KNOCK_S).close()
+        except OverflowError as e:
+            raise OSError(str(e)) from e
 
 
 def _first_line(error: Exception) -> str:

@@ -72,7 +72,7 @@ def _runner(ray: str) -> Runner:
         from training.pipeline import run_here
 
         return run_here
-    from training.cluster import on_cluster
+    from training.on_ray import on_cluster
 
     return on_cluster(ray)
 

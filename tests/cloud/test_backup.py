@@ -17,6 +17,7 @@ from cloud.catalogue import dump
 from cloud.catalogue import tables as t
 from cloud.catalogue.access import reading
 from cloud.catalogue.ingest import LOST
+from cloud.config import S3Config
 from cloud.lake.gaps import read as read_gaps
 from cloud.lake.verify import verify
 from cloud.wiring import Cloud
@@ -25,6 +26,7 @@ from models.errors import ForewarnError, WrongUse
 from tests.cloud.lake.filling import fill
 from tests.cloud.running import QUICK, eventually, play, running
 from tests.edge.device_simulator import DeviceSimulator
+from tests.models.making import make_parts
 
 
 def tables_of(cloud: Cloud) -> dict[str, list[bytes]]:
@@ -66,6 +68,47 @@ def test_a_restored_cloud_is_the_one_that_was(opened: Cloud, tmp_path: Path, dat
     fill(other, 31, 5)  # numbers go on after the restored ones
     assert other.lake.head() == before + 1
     other.close()
+
+
+def test_a_cloud_on_s3_and_postgres_comes_back_from_a_bucket_of_its_own_and_signs_on(
+    postgres, s3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Both ways: from SQLite and a bucket to PostgreSQL and another bucket, and back to a folder."""
+    monkeypatch.setenv("FOREWARN_S3_SECRET", s3.secret_key)
+
+    def bucket() -> S3Config:
+        at = {"endpoint": s3.endpoint, "region": s3.region, "access_key": s3.access_key}
+        return S3Config(bucket=s3.create_bucket(), secure=False, **at)
+
+    configs = {
+        "first": msgspec.structs.replace(QUICK, s3=bucket()),
+        "second": msgspec.structs.replace(QUICK, s3=bucket(), database=str(postgres.create_database())),
+        "third": QUICK,
+    }
+    clouds = {name: Cloud(tmp_path / name, config) for name, config in configs.items()}
+    for cloud in clouds.values():
+        cloud.data.mkdir()
+    first = clouds["first"]
+    first.registry.initialise()
+    for n in (1, 2):
+        first.registry.publish(make_parts(f"b-{n}").pack())
+    first.registry.promote("b-1")
+    fill(first, 1, 10)
+    for source, target in (("first", "second"), ("second", "third")):
+        back_up(clouds[source], tmp_path / f"backup of {source}")
+        restore(clouds[target], tmp_path / f"backup of {source}")
+        assert tables_of(clouds[target]) == tables_of(clouds[source])
+        for key in clouds[source].store.list(""):
+            assert clouds[target].store.get(key) == clouds[source].store.get(key)
+    third = clouds["third"]
+    assert third.lake.rows("features").num_rows == 10
+    assert list(verify(third.engine, third.store, "demo")) == []
+    assert third.trust_root.read_bytes() == first.trust_root.read_bytes()
+    third.registry.promote("b-2")  # signed with the keys that came back
+    assert {b.name: b.state for b in third.registry.list()} == {"b-1": "retired", "b-2": "champion"}
+    assert third.registry.read("b-2") == make_parts("b-2").pack()
+    for cloud in clouds.values():
+        cloud.close()
 
 
 def test_a_damaged_backup_is_refused_and_nothing_is_restored(opened: Cloud, empty: Cloud, tmp_path: Path):

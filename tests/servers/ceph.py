@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import io
 import itertools
 import os
 import secrets
 import shutil
 import subprocess
 import tempfile
+import time
 import uuid
 from pathlib import Path
 
@@ -126,6 +128,28 @@ class Ceph:
         """SIGKILL the daemons `names` of mon, osd and rgw; all three by default."""
         for name in names or ("rgw", "osd", "mon"):
             self._children[name].kill()
+
+    def fill(self, bucket: str) -> None:
+        """Make the store full, by calling it so: puts hang from then on, as they do in a store without room."""
+        self._call_full_at("0.000001", "0.000002", "0.000003")
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                self.client(timeout_s=1.0).put_object(bucket, "probe", io.BytesIO(b"?"), 1)
+            except urllib3.exceptions.HTTPError:
+                return
+            time.sleep(0.1)
+        raise NotStarted("the store does not become full")
+
+    def empty(self) -> None:
+        """Make room again; what hangs goes on."""
+        self._call_full_at("0.85", "0.90", "0.95")
+
+    def _call_full_at(self, *ratios: str) -> None:
+        levels = ("nearfull", "backfillfull", "full")  # the monitor wants them in this order
+        pairs = list(zip(levels, ratios, strict=True))
+        for level, ratio in pairs if ratios[0] < "0.1" else reversed(pairs):
+            self._tool("ceph", "osd", f"set-{level}-ratio", ratio)
 
     def close(self) -> None:
         """Stop it and remove its files."""

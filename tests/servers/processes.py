@@ -68,6 +68,14 @@ class Child:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self._process.terminate()
+
+    def wait(self, within_s: float) -> int:
+        """Wait for its end and return its exit code."""
+        return self._process.wait(within_s)
+
     def stop(self, *, first: signal.Signals = signal.SIGTERM, within_s: float = 10.0) -> None:
         """Ask with `first`, and kill what is still there after `within_s` seconds."""
         if not self.running:

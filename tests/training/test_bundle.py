@@ -51,15 +51,20 @@ def known_machines(cloud: Cloud, machine_class: str, names: list[str], *, simula
             c.execute(insert(machine).values(enterprise=cloud.enterprise, machine=name, **values))
 
 
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
+def fleet_cloud(data: Path) -> Cloud:
     """A cloud that knows the small fleet and how it failed."""
-    opened = open_cloud(tmp_path / "data")
+    opened = open_cloud(data)
     opened.__dict__["lake"] = FleetLake()
     known_machines(opened, "bearing", list(LIVES))
     rows = [MaintenanceRow(site=x.site, machine=x.machine, time_ns=x.time_ns, event=x.event) for x in fleet_labels()]
     with writing(opened.engine) as c:
         assert maintenance.add(c, opened.enterprise, rows) == 4
+    return opened
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    opened = fleet_cloud(tmp_path / "data")
     yield opened
     opened.close()
 
