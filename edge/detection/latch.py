@@ -9,7 +9,7 @@ Invariants:
 
 from __future__ import annotations
 
-import secrets
+import os
 from dataclasses import dataclass, field
 
 from edge.detection.trigger import NORMAL
@@ -17,7 +17,7 @@ from edge.types import AlarmChange
 
 
 def _random() -> str:
-    return secrets.token_hex(5)
+    return os.urandom(5).hex()
 
 
 @dataclass(slots=True)

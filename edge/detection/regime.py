@@ -43,7 +43,7 @@ class RegimeWatch:
         """The regime of one window; None at standstill, or where a channel that should say it is silent."""
         if not self.known:
             return ANY
-        now = {r.channel: abs(float(r.values[0])) for r in rows if r.kind is Kind.SCALARS}
+        now = {r.channel: abs(r.values.item(0)) for r in rows if r.kind is Kind.SCALARS}
         speed = self._cell(0, now.get(self._speed), SPEED_STEP, self._speed)
         load = self._cell(1, now.get(self._load), LOAD_STEP, self._load)
         return None if speed is None or load is None else Regime(speed, load)

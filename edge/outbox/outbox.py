@@ -11,7 +11,7 @@ Threads: any thread may call anything. Writers queue on one lock; a reader never
 
 from __future__ import annotations
 
-import secrets
+import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,6 +33,7 @@ T = TypeVar("T")
 DROPPED = "dropped by the device: its store was full"
 NEVER_KEPT = "not kept by the device: its disk was full or failed"
 UNREADABLE = "unreadable in the device's store"
+_SYSTEM = random.SystemRandom()
 _log = structlog.get_logger()
 
 
@@ -46,7 +47,7 @@ class Outbox:
         gap: Callable[[Sequence[Range], str], Parcel],
         quota_bytes: int = 1 << 30,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
-        random_bits: Callable[[int], int] = secrets.randbits,
+        random_bits: Callable[[int], int] = _SYSTEM.getrandbits,
     ) -> None:
         """Open or create `file`; `gap` packs a report of ranges that will never come, and why."""
         self._file = file

@@ -7,9 +7,9 @@ imported when a file names it, so that a device pays only for what it listens to
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Self
 
@@ -80,11 +80,11 @@ def understood(given: Any, key: str) -> SourceConfig:
 
 def load_kind(kind: str, key: str = "kind") -> type[SourceConfig]:
     """The class of a kind; ConfigurationError when there is none, or two packages claim it."""
-    found = [e for e in entry_points(group=GROUP) if e.name == kind] if kind not in BUILT_IN else []
+    found = [e for e in entry_points(GROUP) if e.name == kind] if kind not in BUILT_IN else []
     if len(found) > 1:
         raise ConfigurationError(f"two packages have a source kind {kind!r} - at `{key}.kind`", mend="uninstall one")
     if not found and kind not in BUILT_IN:
-        known = ", ".join(sorted({*BUILT_IN, *(e.name for e in entry_points(group=GROUP))}))
+        known = ", ".join(sorted({*BUILT_IN, *(e.name for e in entry_points(GROUP))}))
         raise ConfigurationError(f"Invalid value {kind!r} - at `{key}.kind`", mend=f"the kinds here: {known}")
     try:
         made = _imported(BUILT_IN[kind]) if kind in BUILT_IN else found[0].load()
@@ -95,6 +95,13 @@ def load_kind(kind: str, key: str = "kind") -> type[SourceConfig]:
     if not (isinstance(made, type) and issubclass(made, SourceConfig)) or made.__struct_config__.tag != kind:
         raise ConfigurationError(f"the package's source kind {kind!r} is no SourceConfig with that tag")
     return made
+
+
+def entry_points(group: str) -> Sequence[Any]:
+    """What the installed packages offer in a group; the metadata's reader is imported only where one is asked for."""
+    from importlib import metadata  # noqa: PLC0415 - 1 MB, and most devices name built-in kinds only
+
+    return tuple(metadata.entry_points(group=group))
 
 
 def _imported(path: str) -> Any:
