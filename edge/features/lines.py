@@ -66,7 +66,6 @@ def profile(samples: FloatArray) -> NDArray[np.float64]:
     """(n,) -> (8,): ln(power) of the bands of `models.features.PROFILE`, less their mean; a gain drops out."""
     x = samples.astype(np.float64)
     power = np.square(np.abs(np.fft.rfft((x - x.mean()) * np.hanning(x.size))))
-    edges = np.linspace(1, _HIGHEST * power.size, len(PROFILE) + 1).astype(np.intp)[:-1]
     power = power[: int(_HIGHEST * power.size)] / power.max(initial=_SMALLEST)
     edges = np.linspace(1, power.size, len(PROFILE) + 1).astype(np.intp)[:-1]
     bands: NDArray[np.float64] = np.log(np.add.reduceat(power, edges) + _SMALLEST)

@@ -18,8 +18,8 @@ from models.graph import check_graph
 from models.manifest import INPUT, Manifest
 
 _CHANNEL = "golden"
-_BEARING = Bearing(balls=9, ball_diameter=7.94, pitch_diameter=39.04)
-_TURNS = 17
+_BEARING = Bearing(balls=5, ball_diameter=7.94, pitch_diameter=39.04)
+_TURNS = 17  # of the shaft in a window: enough for its lines, and few enough for their harmonics
 _CALM = 4  # ONNX Runtime's severity "fatal": what it would print comes as an exception
 
 
@@ -49,7 +49,7 @@ def _try_features(bundle: Bundle) -> float:
 def golden_features(waveforms: FloatArray, rate_hz: float, features: tuple[str, ...]) -> FloatArray:
     """Compute (n, F) features of n windows as the device does for a channel of a known bearing.
 
-    The shaft turns `_TURNS` times in a window, so that the bearing's lines are found in one.
+    Geometry and speed are such that the bearing's lines are found in one window.
     """
     channel = Channel(name=_CHANNEL, kind=ChannelKind.WAVEFORM, unit="g", rate_hz=rate_hz)
     speed_rpm = _TURNS * 60.0 * rate_hz / waveforms.shape[1]

@@ -1,0 +1,190 @@
+"""Bearing rigs from end to end: tiny folders in the rigs' own formats, made by the simulator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from edge.inference import LoadedBundle
+from edge.sensors.replay import find_recordings
+from edge.sensors.simulator import Simulator
+from forewarn.cli import root
+from forewarn.evaluation import cwru, mfpt
+from forewarn.evaluation.rig_score import figures, verdict
+from forewarn.evaluation.rig_truth import bearing, truths
+from forewarn.evaluation.rigs import bundle_of, labelled, lines
+from models.errors import WrongUse
+from training.fault_fit import FaultConfig
+
+BEARING = {"balls": 9, "ball_diameter_mm": 7.94, "pitch_diameter_mm": 39.04, "contact_deg": 0}
+RPM, RATE_HZ, WINDOWS = 1797.0, 12_000.0, 3
+FAULT = {"B": "ball", "IR": "inner_race", "OR@6": "outer_race", "normal": "none"}
+SCALE = 1e-4
+
+
+def sound(fault: str, seed: int, windows: int = WINDOWS) -> np.ndarray:
+    """What one axis of a simulated bearing hears late in its life."""
+    made = Simulator(
+        f"s{seed}",
+        seed,
+        fault,
+        life_s=1000.0,
+        speed=None,
+        speed_rpm=RPM,
+        rate_hz=RATE_HZ,
+        samples=windows * 8192,
+    )
+    return made.window(60 if fault == "none" else 97).samples["horizontal"]
+
+
+def rig(folder: Path, keys: Iterable[str], *, labels: bool = True, windows: int = WINDOWS) -> Path:
+    """A folder as CWRU's: counts, scales and speeds; without labels its records have plain names."""
+    folder.mkdir()
+    rows, records = {}, {}
+    for seed, key in enumerate(keys):
+        fault = key.split("_")[0]
+        name = key if labels else f"x{seed}"
+        rows[f"{name}__DE"] = np.round(sound(FAULT[fault], hash_of(key), windows) / SCALE).astype(np.int32).tolist()
+        records[name] = {"scale": {"DE": SCALE}, "fs_hz": RATE_HZ, "rpm": RPM} | ({"fault": fault} if labels else {})
+    table = pa.table({"key": list(rows), "counts": pa.array(list(rows.values()), pa.list_(pa.int32()))})
+    pq.write_table(table, folder / "rig.parquet")
+    (folder / "meta.json").write_text(json.dumps({"records": records, "bearing": BEARING}))
+    return folder
+
+
+def hash_of(key: str) -> int:
+    return sum(ord(c) * 31**i for i, c in enumerate(key)) % 100_003
+
+
+TRAIN = [f"{fault}_{size}_0" for fault in FAULT for size in ("007", "021")]
+TEST = [f"{fault}_014_0" for fault in FAULT]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    base = tmp_path_factory.mktemp("rigs")
+    rig(base / "train", TRAIN)
+    rig(base / "test", TEST)
+    return base
+
+
+@pytest.fixture(scope="module")
+def bundle(folder) -> LoadedBundle:
+    config = FaultConfig(steps=60, timings=(0.5,))
+    file = folder / "bundle.fwb"
+    file.write_bytes(bundle_of(labelled(folder / "train", config, seed=1, say=lambda _: None), config, seed=1))
+    return LoadedBundle.open(file)
+
+
+@pytest.fixture(scope="module")
+def said(folder, bundle) -> list[dict]:
+    return [line for found in find_recordings([folder / "test"]) for line in lines(found, bundle)]
+
+
+def test_unseen_bearings_are_told_and_the_healthy_one_is_never_accused(said):
+    last = {line["record"]: line["fault"] for line in said}
+    assert {last["IR_014_0__DE"], last["OR@6_014_0__DE"]} == {"inner", "outer"}
+    assert last["IR_014_0__DE"] == "inner"
+    assert {line["fault"] for line in said if line["record"] == "normal_014_0__DE"} <= {"normal", "abstain"}
+    assert [line["window"] for line in said if line["record"] == "B_014_0__DE"] == [1, 2, 3]
+    assert all(sum(line["scores"].values()) == pytest.approx(1.0, abs=1e-5) for line in said)
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+def test_a_record_that_is_cut_short_gives_the_same_lines_up_to_the_cut(folder, bundle, said, tmp_path, kept):
+    table = pq.read_table(folder / "test" / "rig.parquet")
+    cut = [c[: kept * 8192] for c in table["counts"].to_pylist()]
+    (tmp_path / "cut").mkdir()
+    pq.write_table(
+        table.set_column(1, table.schema.field("counts"), pa.array(cut, pa.list_(pa.int32()))),
+        tmp_path / "cut" / "rig.parquet",
+    )
+    (tmp_path / "cut" / "meta.json").write_bytes((folder / "test" / "meta.json").read_bytes())
+    short = [line for found in find_recordings([tmp_path / "cut"]) for line in lines(found, bundle)]
+    assert short == [line for line in said if line["window"] <= kept]
+
+
+def test_evaluate_and_score_from_the_command_line_and_a_bad_record_stops_no_other(folder, tmp_path):
+    rig(tmp_path / "train", [f"{fault}_{size}_0" for fault in ("IR", "OR@6") for size in ("007",)], windows=2)
+    rig(tmp_path / "unlabelled", ["IR_014_0", "OR@6_014_0"], labels=False, windows=2)
+    meta = json.loads((tmp_path / "unlabelled" / "meta.json").read_text())
+    meta["records"]["x0"]["rpm"] = None
+    (tmp_path / "unlabelled" / "meta.json").write_text(json.dumps(meta))
+    pq.write_table(pa.table({"key": [1]}), tmp_path / "unlabelled" / "broken.parquet")
+    out = tmp_path / "out.jsonl"
+    args = ["evaluate", "cwru", "--train", str(tmp_path / "train"), "--test", str(tmp_path / "unlabelled")]
+    run = CliRunner().invoke(root, [*args, "--out", str(out)])
+    assert run.exit_code == 0, run.output
+    assert "broken.parquet" in run.output
+    assert "x0: without speed" in run.output
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    assert {(line["record"], line["window"]) for line in found} == {(f"x{i}__DE", w) for i in (0, 1) for w in (1, 2)}
+    assert {line["fault"] for line in found if line["record"] == "x0__DE"} == {"abstain"}
+    assert found[-1]["fault"] == "outer"
+    with pytest.raises(WrongUse, match="no record's fault is told"):
+        cwru.score(tmp_path / "unlabelled", out)
+
+
+def test_a_score_counts_what_is_missing_as_missed_and_stands_beside_its_floors(folder, said, tmp_path):
+    file = tmp_path / "said.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in said if "IR" not in line["record"]))
+    result = cwru.score(folder / "test", file)
+    assert result["records"] == len(TEST)
+    assert result["not_in_the_file"] == ["IR_014_0__DE"]
+    assert result["by_record"]["IR_014_0__DE"] == {"fault": "inner", "said": "abstain"}
+    assert result["floors"]["always_outer"]["macro_f1"] == pytest.approx(2 / 5 / 4, abs=1e-4)
+    assert result["floors"]["largest_line"]["healthy_accused"] == 1, "it always answers"
+    assert len(cwru.describe(result)) == 5
+
+
+def test_a_verdict_is_what_most_windows_say_and_silence_is_a_miss():
+    assert verdict(["abstain", "abstain", "abstain", "ball", "inner", "inner"]) == "inner"
+    assert verdict(["abstain", "abstain", "inner"], abstentions_vote=True) == "abstain"
+    assert verdict(["abstain"]) == verdict([]) == "abstain"
+    truth = {"a": "inner", "b": "inner", "c": "outer", "d": "normal"}
+    found = figures(truth, {"a": "inner", "b": "abstain", "c": "inner", "d": "outer"})
+    assert found["macro_f1"] == pytest.approx(0.5 / 3, abs=1e-4)
+    assert (found["right"], found["wrong"], found["abstained"], found["healthy_accused"]) == (1, 1, 1, 1)
+
+
+def test_a_line_that_says_something_else_is_refused(folder, tmp_path):
+    file = tmp_path / "said.jsonl"
+    file.write_text('{"record": "a", "window": 1, "fault": "cage"}\n')
+    with pytest.raises(WrongUse, match="'cage'"):
+        cwru.score(folder / "test", file)
+
+
+def test_labels_come_from_columns_from_meta_json_or_from_names(tmp_path):
+    names = ["a/IR2_1200.mat", "a/Normal_600.mat", "b/InnerRaceFault_vload_1.mat", "b/baseline_1.mat", "x/what.mat"]
+    faults = ["OR", None, None, None, None]
+    pq.write_table(pa.table({"file": names, "fault": faults}), tmp_path / "t.parquet")
+    told = ["outer_race", "normal", "inner_race", "normal"]
+    assert truths(tmp_path) == dict(zip(names, told, strict=False))
+    assert [bearing(n) for n in (*names[:3], "OR@12_021_3__DE")] == [
+        "IR2",
+        "Normal",
+        "InnerRaceFault_vload",
+        "OR@12_021",
+    ]
+
+
+def test_a_rig_without_a_healthy_record_is_learned_from_too(tmp_path):
+    (tmp_path / "rig").mkdir()
+    rows = [
+        {"file": f"t/{name}_{k}.mat", "fault": name, "shaft_hz": RPM / 60, "fs_hz": 12_000, "pow10": 4}
+        | {"bpfo_hz": 3.5848 * RPM / 60, "bpfi_hz": 5.4152 * RPM / 60}
+        | {"counts": np.round(sound(fault, 7 * k + len(name), 2) * 1e4).astype(np.int64).tolist()}
+        for name, fault in (("InnerRace", "inner_race"), ("OuterRace", "outer_race"))
+        for k in (1, 2)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rig" / "mfpt.parquet")
+    said = list(mfpt.evaluate(tmp_path / "rig", tmp_path / "rig", seed=1, say=lambda _: None))
+    last = {line["record"]: line["fault"] for line in said}
+    assert last == {r["file"]: {"InnerRace": "inner", "OuterRace": "outer"}[r["fault"]] for r in rows}
