@@ -37,6 +37,12 @@ COMMANDS = {
     ),
     "score": ("forewarn.commands.evaluate", "score", "all", "Score what `evaluate` wrote, beside the floor."),
     "train": ("forewarn.commands.train", "train", "training", "Train a failure model from the lake."),
+    "backtest": (
+        "forewarn.commands.backtest",
+        "backtest",
+        "all",
+        "What a model would have said over a span of the lake, and what that is worth.",
+    ),
     "model": ("forewarn.commands.model", "model", "cloud", "Bundles: list, show, verify, promote, rollback."),
 }
 

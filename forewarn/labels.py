@@ -65,7 +65,7 @@ def _row(fields: Mapping[str, str], sites: Mapping[str, set[str]]) -> Maintenanc
     return MaintenanceRow(
         site=site,
         machine=machine,
-        time_ns=_time_ns(fields["time"]),
+        time_ns=time_ns(fields["time"]),
         event=event,
         part=fields.get("part", ""),
         note=fields.get("note", ""),
@@ -83,7 +83,7 @@ def _only_site(machine: str, sites: Mapping[str, set[str]]) -> str:
     return next(iter(found))
 
 
-def _time_ns(text: str) -> int:
+def time_ns(text: str) -> int:
     """Nanoseconds since 1970, or ISO 8601; a time without a zone is UTC."""
     if text.isascii() and text.isdigit() and len(text) >= _SHORTEST_NS:
         if int(text) >= 2**63:

@@ -15,8 +15,9 @@ from cloud.catalogue.access import reading
 from cloud.catalogue.maintenance import Known
 from edge.updater.examine import golden_features
 from forewarn import __version__
+from forewarn.classes import only_class
 from models.bundle import feature_hash, pack
-from models.errors import DataInsufficient, WrongUse
+from models.errors import DataInsufficient
 from models.golden import Golden, needs_waveforms
 from models.manifest import FORMAT, Lineage, Manifest
 from training.card import write_card
@@ -54,7 +55,7 @@ def make_bundle(
     with reading(cloud.engine) as c:
         known = maintenance.machines(c, cloud.enterprise)
         history = maintenance.history(c, cloud.enterprise)
-    machine_class = machine_class or _only_class(known)
+    machine_class = machine_class or only_class(known)
     chosen = [k for k in known if k.machine_class == machine_class]
     if not chosen:
         raise DataInsufficient(f"no machine of the class {machine_class} has ever connected")
@@ -98,15 +99,6 @@ def _rows(cloud: Cloud, chosen: Sequence[Known], config: TrainingConfig, commit:
     table = cloud.lake.rows("features", machines={k.machine for k in chosen}, columns=config.features, as_of=commit)
     keys = pc.binary_join_element_wise(table["site"], table["machine"], "/")
     return table.filter(pc.is_in(keys, pa.array([f"{k.site}/{k.machine}" for k in chosen], pa.string())))
-
-
-def _only_class(known: Sequence[Known]) -> str:
-    classes = sorted({k.machine_class for k in known})
-    if not classes:
-        raise DataInsufficient("no machine has ever connected", mend="start an agent: forewarn edge run")
-    if len(classes) > 1:
-        raise WrongUse(f"there are machines of several classes: {', '.join(classes)}", mend="choose: --machine-class")
-    return classes[0]
 
 
 def pack_bundle(
