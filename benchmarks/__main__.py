@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-# A part is a module with measure() -> figures, and rows(figures) -> (name, value) lines of the table.
+# A part is a module with measure() -> figures, rows(figures) -> (name, value) lines of the table, and, where it has
+# something to show, pictures(figures, folder).
 PARTS = {
     name: f"benchmarks.{name}"
-    for name in ("edge", "ingest", "diagnosis", "budget")
+    for name in ("edge", "ingest", "scale", "diagnosis", "budget")
     if importlib.util.find_spec(f"benchmarks.{name}")
 }
 
-ON_REQUEST = ("budget",)  # takes minutes on all cores: only when asked for
+ON_REQUEST = ("budget", "scale")  # take minutes on all cores: only when asked for
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,6 +45,8 @@ def _run(name: str, results: Path) -> None:
     found |= part.measure()
     results.mkdir(parents=True, exist_ok=True)
     (results / f"{name}.json").write_text(json.dumps(found, indent=2) + "\n")
+    if hasattr(part, "pictures"):
+        part.pictures(found, results)
     table = part.rows(found)
     width = max(len(label) for label, _ in table)
     print(f"\n{name} ({found['cpu']}, {found['cores']} cores)")

@@ -18,16 +18,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from benchmarks.ingest import Messages
+from benchmarks.load import UNSTORED_ROWS, Messages, cpu_s
 
 IN_FLIGHT = 100  # messages of one sender that the broker has not acknowledged
-UNSTORED_ROWS = 400_000  # of one sender, before it waits
 DEADLINE_S = 60.0
 _CONFIG = """listener {port} 127.0.0.1
 allow_anonymous true
@@ -70,9 +71,18 @@ def consume(port: int, file: Path, most: int) -> None:
             client.ack(message.mid, message.qos)
 
 
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A running broker and consumer."""
+
+    port: int
+    file: Path  # the consumer's database
+    processes: tuple[psutil.Process, ...]
+
+
 @contextlib.contextmanager
-def pipeline(folder: Path, *, most: int) -> Iterator[tuple[int, Path]]:
-    """Run broker and consumer; yield the broker's port and the consumer's database."""
+def pipeline(folder: Path, *, most: int) -> Iterator[Pipeline]:
+    """Run broker and consumer."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -89,7 +99,7 @@ def pipeline(folder: Path, *, most: int) -> Iterator[tuple[int, Path]]:
         consumer = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert consumer.stdout is not None
         assert consumer.stdout.readline() == b"ready\n"
-        yield port, file
+        yield Pipeline(port, file, (psutil.Process(broker.pid), psutil.Process(consumer.pid)))
     finally:
         for process in filter(None, (consumer, broker)):
             process.kill()
@@ -109,10 +119,10 @@ def _wait_for(port: int) -> None:
             return
 
 
-def measure(port: int, file: Path, frames: int, streams: int, seconds: float) -> dict[str, Any]:
-    """Send for so long, wait until the consumer has committed everything, and return the rate."""
-    payloads = [Messages(frames).make(1).SerializeToString() for _ in range(streams)]
-    clients = [_client(f"sender-{frames}-{n}", port) for n in range(streams)]
+def measure(pipeline: Pipeline, frames: int, streams: int, seconds: float) -> dict[str, float]:
+    """Send for so long, wait until the consumer has committed everything; return rows, seconds and CPU seconds."""
+    messages = [Messages(frames) for _ in range(streams)]
+    clients = [_client(f"sender-{frames}-{n}", pipeline.port) for n in range(streams)]
     on_the_way = [0] * streams
     for n, client in enumerate(clients):
 
@@ -122,19 +132,20 @@ def measure(port: int, file: Path, frames: int, streams: int, seconds: float) ->
         client.on_publish = acknowledged
         while not client.is_connected():
             client.loop(0.1)
-    database = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+    database = sqlite3.connect(f"file:{pipeline.file}?mode=ro", uri=True)
 
     def committed() -> int:
         return int(database.execute("SELECT coalesce(max(id), 0) FROM message").fetchone()[0])
 
     before, begin, sent = committed(), time.monotonic(), 0
+    used = cpu_s(pipeline.processes)
     most = UNSTORED_ROWS * streams // frames
     while time.monotonic() < begin + seconds:
         room = sent - (committed() - before) < most
         for n, client in enumerate(clients):
             while room and on_the_way[n] < IN_FLIGHT:
                 on_the_way[n] += 1
-                client.publish(f"frames/{n}", payloads[n], qos=1)
+                client.publish(f"frames/{n}", messages[n].make(1 + sent * frames).SerializeToString(), qos=1)
                 sent += 1
         _serve(clients)
     while committed() - before < sent:
@@ -144,7 +155,7 @@ def measure(port: int, file: Path, frames: int, streams: int, seconds: float) ->
     for client in clients:
         client.disconnect()
     database.close()
-    return {"frames": frames, "rows": sent * frames, "rows_per_s": round(sent * frames / took)}
+    return {"rows": sent * frames, "seconds": took, "cpu_s": cpu_s(pipeline.processes) - used}
 
 
 def _serve(clients: list[Client]) -> None:

@@ -31,7 +31,14 @@ class Outgoing:
         self._stored = Ranges()
         self._rejected: list[Rejected] = []
         self.ready = asyncio.Event()
-        self.fenced = asyncio.Event()  # a newer session holds the stream
+        self.fenced = False  # a newer session holds the stream
+        self.stop: Callable[[], object] = lambda: None  # ends the reading
+
+    def fence(self) -> None:
+        """A newer session holds the stream: nothing more of this one is read."""
+        self.fenced = True
+        self.stop()
+        self.ready.set()
 
     def add(
         self,
@@ -99,7 +106,7 @@ class Intake:
         """End all sessions: what is pending will not be stored."""
         self.fenced = True
         for session in self.sessions:
-            session.fenced.set()
+            session.fence()
 
 
 class Intakes:

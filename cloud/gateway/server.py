@@ -18,10 +18,11 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from cloud.catalogue.access import reading, writing
-from cloud.catalogue.ingest import CursorKey, DeviceFacts, greet, newest_session, note_fenced, sessions_since
+from cloud.catalogue.ingest import CursorKey, DeviceFacts, newest_session, note_fenced, sessions_since
 from cloud.config import CloudConfig
 from cloud.gateway.alerts import Alerts, Take
 from cloud.gateway.budget import Budget
+from cloud.gateway.greeter import Greeter
 from cloud.gateway.intake import Intakes
 from cloud.gateway.metrics import Metrics
 from cloud.gateway.records import Mark
@@ -93,6 +94,7 @@ class Gateway:
         )
         intakes.dropped = self._writer.drop
         callers = Callers(certified=bool(config.tls and config.tls.client_ca))
+        self._greeter = Greeter(engine, self._in_thread, now_ns)
         self._telemetry = Telemetry(
             enterprise=enterprise,
             callers=callers,
@@ -210,13 +212,8 @@ class Gateway:
             head=hello.head, software_version=hello.software_version, machines=machines, kept=hello.kept
         )
 
-        def write() -> Greeted:
-            with writing(self._engine) as connection:
-                known = greet(connection, key, facts, self._now_ns())
-            return Greeted(known.stored, known.alerts, Mark(*known.head) if known.head else None, known.session)
-
-        greeted: Greeted = await self._in_thread(write)
-        return greeted
+        known = await self._greeter.greet(key, facts)
+        return Greeted(known.stored, known.alerts, Mark(*known.head) if known.head else None, known.session)
 
     async def _note_fenced(self, hello: Hello) -> None:
         """Count a stream that a newer one ended, and say so where two devices share one identity."""

@@ -89,12 +89,15 @@ class Telemetry(telemetry_pb2_grpc.TelemetryServiceServicer):
         self.limits = limits
         self.metrics = metrics
         self.now_ns = now_ns
-        self._draining = asyncio.Event()
+        self._open: set[Outgoing] = set()
+        self._draining = False
         self._flushed = asyncio.Event()
 
     def drain(self) -> None:
         """Stop reading from every stream; sessions end after `flushed` and their last acknowledgement."""
-        self._draining.set()
+        self._draining = True
+        for outgoing in self._open:
+            outgoing.stop()
 
     def flushed(self) -> None:
         """Everything that was taken is stored."""
@@ -150,21 +153,25 @@ class Telemetry(telemetry_pb2_grpc.TelemetryServiceServicer):
         log.info("device connected", device=hello.stream.device, site=hello.stream.site, stored=len(greeted.stored))
         acknowledger = asyncio.create_task(session.acknowledge(context))
         reader = asyncio.create_task(session.read(requests))
-        draining = asyncio.create_task(self._draining.wait())
-        fenced = asyncio.create_task(session.replaced())
+        session.outgoing.stop = reader.cancel
+        self._open.add(session.outgoing)
         try:
-            await asyncio.wait({reader, acknowledger, draining, fenced}, return_when=asyncio.FIRST_COMPLETED)
-            if reader.done() and not fenced.done():
+            if self._draining or session.outgoing.fenced:
+                reader.cancel()
+            await asyncio.wait({reader, acknowledger}, return_when=asyncio.FIRST_COMPLETED)
+            if reader.done() and not reader.cancelled():
                 reader.result()
-                await _first(session.finished(FINISH_SECONDS), fenced)
-            if fenced.done():
-                await self._note_fenced(hello)
-                fenced.result()
-            elif draining.done():
+                await _first(session.finished(FINISH_SECONDS), acknowledger)
+            if session.outgoing.fenced:
+                raise _replaced(session.intake)
+            if reader.cancelled():
                 await self._flushed.wait()
             await session.close(acknowledger)
         finally:
-            await _end(reader, acknowledger, draining, fenced)
+            self._open.discard(session.outgoing)
+            await _end(reader, acknowledger)
+            if session.outgoing.fenced:
+                await self._note_fenced(hello)
 
 
 class Session:
@@ -173,7 +180,7 @@ class Session:
     def __init__(self, service: Telemetry, intake: Intake, outgoing: Outgoing) -> None:
         self._service = service
         self.intake = intake
-        self._outgoing = outgoing
+        self.outgoing = outgoing
         self._schemas: dict[int, Schema] = {}
         self._closing = False
 
@@ -222,7 +229,7 @@ class Session:
         except Replaced:
             self._give(size)
             raise
-        self._outgoing.add(received=[(batch.first, batch.last)], stored=known)
+        self.outgoing.add(received=[(batch.first, batch.last)], stored=known)
         if new:
             service.writer.add(batch, new, self.intake, size)
         else:
@@ -234,18 +241,13 @@ class Session:
         self._service.budget.give(size)
         self.intake.budget.give(size)
 
-    async def replaced(self) -> None:
-        """Wait until a newer session holds the stream, and raise it."""
-        await self._outgoing.fenced.wait()
-        raise _replaced(self.intake)
-
     async def acknowledge(self, context: Context) -> None:
         """Send what has piled up, until `close`."""
-        while not self._closing or self._outgoing.ready.is_set():
-            await self._outgoing.ready.wait()
+        while not self._closing or self.outgoing.ready.is_set():
+            await self.outgoing.ready.wait()
             if not self._closing:
                 await asyncio.sleep(COALESCE_SECONDS)
-            pile = self._outgoing.take()
+            pile = self.outgoing.take()
             if pile[0] or pile[1]:
                 await context.write(wire.ack(*pile))
                 self._service.metrics.sent.inc()
@@ -254,8 +256,8 @@ class Session:
         """Wait until everything that was taken from this device is stored."""
         try:
             async with asyncio.timeout(within_s):
-                while self.intake.pending:
-                    await self._outgoing.ready.wait()
+                while self.intake.pending and not self.outgoing.fenced:
+                    await self.outgoing.ready.wait()
                     await asyncio.sleep(COALESCE_SECONDS)
         except TimeoutError:
             raise Unavailable("what was sent is not stored yet", mend="connect again and ask") from None
@@ -263,7 +265,7 @@ class Session:
     async def close(self, acknowledger: asyncio.Task[None]) -> None:
         """Let the last acknowledgement go out; its failure is raised here."""
         self._closing = True
-        self._outgoing.ready.set()
+        self.outgoing.ready.set()
         async with asyncio.timeout(LAST_ACK_SECONDS):
             await acknowledger
 

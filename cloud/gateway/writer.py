@@ -211,7 +211,7 @@ class _Attempt:
     def __init__(self, writer: Writer, load: Load) -> None:
         self._writer = writer
         self._shares = {intake.stream: share for intake, share in load.shares.items()}
-        self._sessions = {intake.stream: intake.session for intake in load.shares}
+        self._intakes = {intake.stream: intake for intake in load.shares}
         self._sequences = {stream: share.sequences.copy() for stream, share in self._shares.items()}
         self.pieces: list[Piece] = []
         self.rejected: list[Rejected] = []  # as the devices hear it
@@ -307,7 +307,7 @@ class _Attempt:
         joined = [p.block for p in self.pieces]
         return Ingest(
             segments=self._segments,
-            advances={key[s]: Advance(self._sequences[s], heads[s], self._sessions[s]) for s in key},
+            advances={key[s]: Advance(self._sequences[s], heads[s], self._intakes[s].session) for s in key},
             quarantined=[
                 Quarantined(key[r.stream], r.sequence, r.code.name.lower(), r.reason, r.record)
                 for r in self._quarantined

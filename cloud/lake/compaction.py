@@ -34,7 +34,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 FAN_IN = 8  # so many of one tier make one of the next
 SMALLEST = 64 * 1024  # bytes: the first tier ends here ...
 LARGE = 8 * 1024 * 1024  # ... and from here on a segment is left alone
-_MERGED_BYTES = 2 * LARGE  # at most in one merge: it is held in memory
+LARGE_ROWS = 250_000  # ... as is one of so many rows: a machine that stands still compresses to nothing
+_MERGED_BYTES = 2 * LARGE  # so much makes a merge full, or LARGE_ROWS: it is held in memory
 _MERGED_SEGMENTS = 64
 
 
@@ -42,14 +43,14 @@ def plan(segments: Iterable[Segment], *, fan_in: int = FAN_IN) -> list[list[Segm
     """Choose which segments to merge, oldest first; without any I/O."""
     tiers: dict[tuple[str, str, str, int], list[Segment]] = defaultdict(list)
     for one in segments:
-        if one.bytes < LARGE:
+        if one.bytes < LARGE and one.rows < LARGE_ROWS:
             tiers[one.site, one.kind, one.schema, _tier(one.bytes)].append(one)
     merges = []
     for members in tiers.values():
         taken: list[Segment] = []
         for one in sorted(members, key=lambda s: (s.added, s.path)):
             taken.append(one)
-            full = sum(s.bytes for s in taken) >= _MERGED_BYTES
+            full = sum(s.bytes for s in taken) >= _MERGED_BYTES or sum(s.rows for s in taken) >= LARGE_ROWS
             if len(taken) >= _MERGED_SEGMENTS or (full and len(taken) > 1):
                 merges.append(taken)
                 taken = []

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import grpc
+import numpy as np
 import pytest
 
+from cloud.catalogue.ingest import CursorKey, DeviceFacts, Greeting
+from cloud.gateway import blocks, wire
 from cloud.gateway.budget import Budget
+from cloud.gateway.greeter import Greeter
 from cloud.gateway.intake import Intake, Intakes, Outgoing
-from cloud.gateway.records import Stream
+from cloud.gateway.records import Schema, Share, Stream
+from cloud.gateway.segments import encode, group
 from cloud.gateway.statuses import Overloaded, Refused, Replaced, VersionMismatch, status_of
 from cloud.ranges import Ranges
+from cloud.wiring import Cloud
 from models.errors import BundleRejected, ConfigurationError, Unavailable, WrongUse
+from tests.cloud.gateway.device import COLUMNS, SCHEMA, batch
 from tests.cloud.running import play
 
 STREAM = Stream("hall", "edge-1", 7)
@@ -96,7 +105,7 @@ def test_a_newer_session_fences_one_that_is_open_and_starts_without_what_it_sent
     with attached(intakes, 5) as (older, intake):
         intake.take(1, 10, b"digest")
         with attached(intakes, 6) as (newer, other):
-            assert (older.fenced.is_set(), newer.fenced.is_set(), dropped) == (True, False, [intake])
+            assert (older.fenced, newer.fenced, dropped) == (True, False, [intake])
             assert [list(r) for r in other.take(1, 10)] == [[(1, 10)], []]
             with pytest.raises(Replaced, match="newer session"), attached(intakes, 5):
                 pass
@@ -138,3 +147,66 @@ def test_a_stream_is_remembered_while_something_of_it_is_on_its_way_and_then_for
 )
 def test_each_error_has_the_status_by_which_a_device_knows_whether_to_try_again(error, status):
     assert status_of(error) is status
+
+
+def test_hellos_that_come_together_share_a_transaction_and_a_refused_one_harms_no_other(opened: Cloud):
+    transactions: list[int] = []
+
+    async def in_thread(call: Callable[[], Any]) -> Any:
+        transactions.append(1)
+        return await asyncio.to_thread(call)
+
+    async def story() -> None:
+        greeter = Greeter(opened.engine, in_thread, time.time_ns)
+
+        def hello(n: int, version: str = "1") -> Coroutine[Any, Any, Greeting]:
+            facts = DeviceFacts(head=0, software_version=version, machines=())
+            return greeter.greet(CursorKey("demo", "hall", f"edge-{n}", 7), facts)
+
+        greeted = await asyncio.gather(*(hello(n) for n in range(20)))
+        assert all(g.session > 0 and not g.stored for g in greeted)
+        assert len(transactions) <= 2
+        bad: Any = object()  # no database takes this as text
+        answers = await asyncio.gather(*(hello(n, bad if n == 2 else "2") for n in range(5)), return_exceptions=True)
+        assert [isinstance(a, Greeting) for a in answers] == [True, True, False, True, True]
+
+    play(story())
+
+
+def test_no_batch_however_odd_stops_the_writer():
+    """What is not refused by its columns is judged row by row; nothing raises, or every gateway would die of it."""
+    draw = np.random.default_rng(4)
+    columns = {"point": 2, "event_time": 8, "quality": 1, "values": 12}
+    for _ in range(300):
+        made = batch(1, int(draw.integers(1, 5)))
+        for name, width in columns.items():
+            if draw.random() < 0.3:
+                setattr(made, name, draw.bytes(int(draw.integers(0, 5)) * width))
+        made.kind, made.dtype = int(draw.integers(0, 10)), int(draw.integers(0, 3))
+        made.width, made.schema = int(draw.choice([0, 3, 6])), int(draw.choice([0, SCHEMA.id, 9]))
+        del made.points[: int(draw.integers(0, 2))]
+        known = {SCHEMA.id: Schema(SCHEMA.id, COLUMNS, ("g", "g", "1"))}
+        read = wire.read_batch(made, known, time.time_ns())
+        share = Share()
+        share.add(read, [(read.first, read.last)], read.bytes)
+        pieces, rejected = blocks.judged(STREAM, share)
+        assert sum(len(p.rows) for p in pieces) + len(rejected) == made.count
+        for key, some in group(pieces).items():
+            assert encode(key, some).rows == sum(len(p.rows) for p in some)
+
+
+def test_batches_of_one_shape_become_one_block_and_only_new_rows_count():
+    known = {SCHEMA.id: Schema(SCHEMA.id, COLUMNS, ("g", "g", "1"))}
+    share = Share()
+    for first, new in ((11, [(11, 20)]), (1, [(1, 10)]), (15, [(21, 24)])):
+        read = wire.read_batch(batch(first, 10), known, time.time_ns() + first)
+        share.add(read, new, read.bytes)
+    ((piece,), rejected) = blocks.judged(STREAM, share)
+    assert rejected == []
+    sequences = [*range(11, 21), *range(1, 11), *range(21, 25)]
+    assert piece.of(piece.block.sequence).tolist() == sequences
+    assert piece.of(piece.block.values)[:, 0].tolist() == [10.0 * s for s in sequences]
+    assert len(set(piece.of(piece.block.received_ns).tolist())) == 3
+    (kept,) = blocks.without([piece], {STREAM: Ranges([(1, 10), (22, 30)])})
+    assert kept.of(kept.block.sequence).tolist() == [*range(11, 21), 21]
+    assert (list(share.sequences), share.head.sequence) == ([(1, 24)], 24)
