@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 
 from benchmarks import network
-from benchmarks.ingest import gateway
+from benchmarks.load import gateway
 from cloud.wiring import open_cloud
 from edge.sensors.simulator import AXES, Simulator
 

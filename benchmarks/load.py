@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import grpc.aio
@@ -90,9 +90,20 @@ class Messages:
         return pb.StreamRequest(batches=pb.Batches(batches=[self._batch]))
 
 
-async def send(address: str, name: str, messages: Messages, until_s: float, rows_per_s: float = math.inf) -> int:
+Connect = Callable[[str], grpc.aio.Channel]
+
+
+async def send(
+    address: str,
+    name: str,
+    messages: Messages,
+    until_s: float,
+    connect: Connect = grpc.aio.insecure_channel,
+    *,
+    rows_per_s: float = math.inf,
+) -> int:
     """Send as one device until the time is up and everything is stored, at most so fast; return the rows."""
-    async with grpc.aio.insecure_channel(address) as channel:
+    async with connect(address) as channel:
         call = telemetry_pb2_grpc.TelemetryServiceStub(channel).Stream()
         await call.write(pb.StreamRequest(hello=hello(name)))
         credit = (await call.read()).welcome.credit_bytes
@@ -138,5 +149,5 @@ async def send_all(
 ) -> int:
     """Send as many devices at once for so long, each at most so fast, until all is stored; return the rows."""
     until_s = time.monotonic() + seconds
-    sends = (send(address, name, Messages(frames), until_s, rows_per_s) for name in names)
+    sends = (send(address, name, Messages(frames), until_s, rows_per_s=rows_per_s) for name in names)
     return sum(await asyncio.gather(*sends))

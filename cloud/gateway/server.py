@@ -211,7 +211,6 @@ class Gateway:
         facts = DeviceFacts(
             head=hello.head, software_version=hello.software_version, machines=machines, kept=hello.kept
         )
-
         known = await self._greeter.greet(key, facts)
         return Greeted(known.stored, known.alerts, Mark(*known.head) if known.head else None, known.session)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks import network
+from benchmarks import chart, network
 from benchmarks.__main__ import main
 from benchmarks.textbook import Textbook
 from benchmarks.timing import microseconds
@@ -54,3 +54,9 @@ def test_the_textbook_computes_the_same_kind_of_figures_as_we_do() -> None:
     every_window = Extractor(machine, FeaturesConfig(kurtogram_every=0))
     (row,) = every_window.extract(Window(machine="m", time_ns=0, samples={"x": x[0]}))
     assert Textbook(25_600.0)(x)[0] == pytest.approx(row.values, rel=0.1, abs=0.02)
+
+
+def test_the_chart_is_drawn_from_the_figures_alone(tmp_path) -> None:
+    points = [{"agents": a, "frames": f, "rows_per_s": a * f, "cpu_us": 1 / f} for a in chart.AGENTS for f in (1, 16)]
+    chart.draw(points, tmp_path / "chart.png")
+    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")

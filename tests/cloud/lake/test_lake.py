@@ -12,7 +12,7 @@ from sqlalchemy import delete, insert, update
 
 from cloud.catalogue import tables as t
 from cloud.catalogue.lake import Segment
-from cloud.lake.compaction import FAN_IN, LARGE, SMALLEST, Compactor, plan
+from cloud.lake.compaction import FAN_IN, LARGE, LARGE_ROWS, SMALLEST, Compactor, plan
 from cloud.lake.gc import collect
 from cloud.lake.objects import ObjectDamaged, made_ns, new_key
 from cloud.lake.verify import verify
@@ -131,9 +131,12 @@ def test_only_segments_of_one_kind_and_about_one_size_are_merged():
     assert plan(segments(50, LARGE)) == []
 
 
-def test_a_merge_is_bounded_in_bytes():
+def test_a_merge_is_bounded_in_bytes_and_in_rows():
     merges = plan(segments(40, LARGE - 1))
     assert max(sum(s.bytes for s in m) for m in merges) < 4 * LARGE
+    merges = plan(segments(40, 100, rows=LARGE_ROWS - 1))
+    assert max(sum(s.rows for s in m) for m in merges) < 2 * LARGE_ROWS
+    assert plan(segments(40, 100, rows=LARGE_ROWS)) == []
 
 
 def test_a_row_is_rewritten_a_few_times_however_long_the_lake_grows():
