@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from cloud.config import CloudConfig
+from cloud.config import CloudConfig, load_config
 from cloud.serve import DRAIN_SECONDS, serve
 from cloud.wiring import open_cloud
 from models.errors import ConfigurationError, ForewarnError, Unavailable
@@ -39,7 +39,6 @@ _END_SECONDS = DRAIN_SECONDS + 7.0  # a drain, and the streams' own grace
 
 def serve_on_ray(
     data: Path,
-    config: CloudConfig,
     *,
     cluster: str,
     port: int,
@@ -49,6 +48,8 @@ def serve_on_ray(
 
     ForewarnError when the first gateways cannot start, `Unavailable` when the cluster's head is gone.
     """
+    data = data.resolve()
+    config = load_config(data)
     with connected(cluster):
         ending = _until_a_signal()
         _check_shared(data, config)
@@ -131,7 +132,7 @@ class Gateways:
     """The replicas of one cluster, by node."""
 
     def __init__(self, data: Path, expected: str, port: int) -> None:
-        self._arguments = (str(data.resolve()), expected, port)
+        self._arguments = (str(data), expected, port)
         self._replicas: dict[str, Any] = {}
         self._listening: dict[str, str] = {}
 

@@ -29,6 +29,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "system" not in item.path.parts)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the points at which processes died in the tests of row 12."""
+    reports = terminalreporter.getreports("passed")
+    points = [str(value) for r in reports for name, value in r.user_properties if name == "crash point"]
+    if points:
+        terminalreporter.section(f"{len(points)} crash points, died at each, nothing lost or doubled")
+        terminalreporter.write_line("; ".join(points))
+
+
 def _missing(reason: str) -> NoReturn:
     if os.environ.get("FOREWARN_TEST_ALL") == "1":
         pytest.fail(f"{reason}, and FOREWARN_TEST_ALL=1 says that nothing may be skipped for it")

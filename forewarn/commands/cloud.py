@@ -59,7 +59,7 @@ def _serve_on_ray(opened: Cloud, gateway: str | None, page: str | None, cluster:
     port = (gateway or opened.config.gateway).rpartition(":")[2]
     if page is not None or not port.isdigit():
         raise WrongUse("with --on-ray, give a port with --gateway and no --page", mend="run pages by a second command")
-    serve_on_ray(opened.data, opened.config, cluster=cluster, port=int(port), ready=click.echo)
+    serve_on_ray(opened.data, cluster=cluster, port=int(port), ready=click.echo)
 
 
 @cloud.command()

@@ -73,8 +73,9 @@ def ids(points: list[tuple[str, Any, str]]) -> list[str]:
 
 
 @pytest.mark.parametrize("point", GATEWAY_POINTS, ids=ids(GATEWAY_POINTS))
-def test_a_gateway_that_dies_here_loses_and_doubles_nothing(opened: Cloud, monkeypatch, point):  # noqa: F811
+def test_a_gateway_that_dies_here_loses_and_doubles_nothing(opened: Cloud, monkeypatch, record_property, point):  # noqa: F811
     name, owner, step = point
+    record_property("crash point", f"gateway {name}")
     seen: list[str] = []
 
     async def story() -> None:
@@ -100,9 +101,10 @@ def test_a_gateway_that_dies_here_loses_and_doubles_nothing(opened: Cloud, monke
 
 @pytest.mark.parametrize("point", DEVICE_POINTS, ids=ids(DEVICE_POINTS))
 def test_a_device_that_dies_here_loses_and_doubles_nothing(
-    make_device: Callable[..., DeviceSimulator], gateway: GatewaySimulator, monkeypatch, point
+    make_device: Callable[..., DeviceSimulator], gateway: GatewaySimulator, monkeypatch, record_property, point
 ):
     name, owner, step = point
+    record_property("crash point", f"device {name}")
     seen: list[str] = []
     device = make_device()
     device.append(20)

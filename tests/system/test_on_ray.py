@@ -137,7 +137,7 @@ def test_the_heads_death_is_told_no_model_is_published_and_all_goes_on_with_a_ne
     device.append(20)
     deliver([device])
     options = ["--ray", nodes.address, "--publish"]
-    training = run("tests.training.long_training", tmp_path / "training", *options)
+    training = run("tests.training.fleet_training", tmp_path / "training", *options)
     training.wait_until(lambda: fits_running() > 0, within_s=120)
     nodes.kill(HOSTS[0])
     assert (training.wait(120), command.wait(120)) == (1, 1)
