@@ -54,7 +54,8 @@ class RayNodes:
     def _start(self, host: str) -> None:
         head = ("--head", f"--port={self._port}", "--include-dashboard=false", f"--temp-dir={self.folder}")
         options = head if host == HOSTS[0] else (f"--address={self.address}",)
-        common = ("--num-cpus=1", "--object-store-memory=80000000", "--disable-usage-stats", "--block")
+        few = ("--no-monitor", "--include-log-monitor=false", "--disable-usage-stats")  # fewer processes
+        common = ("--num-cpus=1", "--object-store-memory=80000000", *few, "--block")
         log = self.folder / f"{host}.log"
         log.unlink(missing_ok=True)
         environment = {**self.environment, "RAY_gcs_rpc_server_reconnect_timeout_s": str(LOST_AFTER_S)}

@@ -84,10 +84,6 @@ def process_at(address: str) -> psutil.Process:
     return psutil.Process(pid)
 
 
-def fits_running() -> int:
-    return sum("ray::_run" in " ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"]))
-
-
 def deliver(devices: list[DeviceSimulator]) -> None:
     until(lambda: not any(d.outbox.kept_bytes for d in devices), "not all is delivered")
 
@@ -138,7 +134,7 @@ def test_the_heads_death_is_told_no_model_is_published_and_all_goes_on_with_a_ne
     deliver([device])
     options = ["--ray", nodes.address, "--publish"]
     training = run("tests.training.fleet_training", tmp_path / "training", *options)
-    training.wait_until(lambda: fits_running() > 0, within_s=120)
+    training.wait_until(lambda: "fit 1 of 11 on Ray" in training.log.read_text(), within_s=120)
     nodes.kill(HOSTS[0])
     assert (training.wait(120), command.wait(120)) == (1, 1)
     for child in (training, command):
