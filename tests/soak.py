@@ -72,20 +72,22 @@ class Gateway:
 
     def __init__(self, data: Path) -> None:
         self._data = data
-        self._address = "127.0.0.1:0"
+        self.address = "127.0.0.1:0"
         self.start()
 
     def start(self) -> None:
-        options = ("--data", str(self._data), "--gateway", self._address, "--no-page")
+        options = ("--data", str(self._data), "--gateway", self.address, "--no-page")
         self._process = Command(self._data / "gateway.log", "cloud", "serve", *options)
-        self._address = json.loads(self._process.line())["gateway"]
+        self.address = json.loads(self._process.line())["gateway"]
 
     @property
     def port(self) -> int:
-        return int(self._address.rpartition(":")[2])
+        return int(self.address.rpartition(":")[2])
 
     def kill(self) -> None:
         self._process.close()
+
+    close = kill
 
 
 class World:
