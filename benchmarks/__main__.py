@@ -16,13 +16,9 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 # A part is a module with measure() -> figures, rows(figures) -> (name, value) lines of the table, and, where it has
 # something to show, pictures(figures, folder).
-PARTS = {
-    name: f"benchmarks.{name}"
-    for name in ("edge", "ingest", "scale", "diagnosis", "budget")
-    if importlib.util.find_spec(f"benchmarks.{name}")
-}
-
-ON_REQUEST = ("budget", "scale")  # take minutes on all cores: only when asked for
+ALWAYS = ("edge", "ingest", "diagnosis")
+ON_REQUEST = ("budget", "scale", "rigs")  # take minutes on all cores: only when asked for
+PARTS = {name: f"benchmarks.{name}" for name in (*ALWAYS, *ON_REQUEST) if importlib.util.find_spec(f"benchmarks.{name}")}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.only is not None and chosen.only not in PARTS:
         print(f"there is no part {chosen.only!r}; the parts are {', '.join(PARTS)}", file=sys.stderr)
         return 2
-    for name in [chosen.only] if chosen.only else [n for n in PARTS if n not in ON_REQUEST]:
+    for name in [chosen.only] if chosen.only else ALWAYS:
         _run(name, chosen.results)
     return 0
 

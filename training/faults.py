@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ import numpy as np
 from models.errors import DataInsufficient
 from models.lines import Lines
 from models.manifest import DEGRADATION, FAULT, Lineage, Thresholds, output_shapes
-from models.networks.faults import FAULTS
+from models.networks.faults import FAULTS, LINES, FaultNetwork
 from training.export import export
 from training.fault_fit import NORMAL, PARTS, Example, FaultConfig, answer, fit
 from training.model import Model, versions
@@ -29,6 +30,7 @@ class Judged:
     bearing: str
     fault: str
     said: str | None  # None: abstained
+    floor: str  # what the largest line says; it always answers
 
 
 def judge(examples: Sequence[Example], config: FaultConfig, seed: int) -> list[Judged]:
@@ -38,12 +40,28 @@ def judge(examples: Sequence[Example], config: FaultConfig, seed: int) -> list[J
         rest = [e for e in examples if e.bearing != bearing]
         if {e.fault for e in rest} >= set(PARTS[:2]):
             network = fit(rest, config, seed)
-            for e in examples:
-                if e.bearing == bearing and e.timing == 1.0:
-                    last = answer(network, e.condition[-1:])[0]
-                    said = FAULTS[int(last.argmax())] if last.max() > 0.5 else None
-                    found.append(Judged(e.machine, e.bearing, e.fault, said))
+            left = [e for e in examples if e.bearing == bearing and e.timing == 1.0]
+            found += [Judged(e.machine, e.bearing, e.fault, _said(network, e), _clearest(e)) for e in left]
     return found
+
+
+def leaking(examples: Sequence[Example], config: FaultConfig, seed: int) -> float:
+    """The share right where every second window of a recording was learned from: what an unfair split would show."""
+    measured = [e for e in examples if e.timing == 1.0 and len(e.condition) > 1]
+    learned = [replace(e, condition=e.condition[::2]) for e in measured]
+    network = fit([*learned, *(e for e in examples if e.timing < 1.0)], config, seed)
+    return float(np.mean([_said(network, replace(e, condition=e.condition[1::2])) == e.fault for e in measured]))
+
+
+def _said(network: FaultNetwork, example: Example) -> str | None:
+    last = answer(network, example.condition[-1:])[0]
+    return FAULTS[int(last.argmax())] if last.max() > 0.5 else None
+
+
+def _clearest(example: Example) -> str:
+    """The floor: the part of the most prominent line, whatever it is."""
+    outer_inner_ball = ("outer_race", "inner_race", "ball")
+    return outer_inner_ball[int(example.condition[-1, : LINES // 2].argmax())]
 
 
 def train(examples: Sequence[Example], config: FaultConfig, *, seed: int) -> Model:
@@ -63,7 +81,7 @@ def train(examples: Sequence[Example], config: FaultConfig, *, seed: int) -> Mod
         faults=FAULTS,
         thresholds=Thresholds(warn=config.warn, act=_NEVER),
         coverage="no remaining life, no interval",
-        evaluation=_figures(judge(examples, config, seed)),
+        evaluation=_figures(judge(examples, config, seed), examples) | {"leaking": leaking(examples, config, seed)},
         parity_max_abs=off,
         lineage=_lineage(examples, config, seed),
         probe=probe,
@@ -77,15 +95,34 @@ def _refuse(examples: Sequence[Example]) -> None:
             raise DataInsufficient(f"no recording of a damaged {part.replace('_', ' ')}: one class teaches nothing")
 
 
-def _figures(judged: Sequence[Judged]) -> dict[str, Any]:
-    return {
+def _figures(judged: Sequence[Judged], examples: Sequence[Example]) -> dict[str, Any]:
+    """What the registry asks for (`cloud.registry.admission`) and the card shows; no measure where none was judged."""
+    windows: Counter[str] = Counter()
+    for e in examples:
+        windows[e.fault] += len(e.condition) if e.timing == 1.0 else 0
+    figures: dict[str, Any] = {
         "protocol": "each bearing left out in turn; the word of the network alone at the end of each recording",
-        "right": sum(j.said == j.fault for j in judged),
-        "wrong": sum(j.said not in {j.fault, None} for j in judged),
+        "split": "machine",
+        "machines": len({j.bearing for j in judged}),
+        "classes": dict(sorted(windows.items())),
         "abstained": sum(j.said is None for j in judged),
-        "healthy_accused": sum(j.fault == NORMAL and j.said in PARTS for j in judged),
         "by_machine": [{"machine": j.machine, "fault": j.fault, "said": j.said or "abstain"} for j in judged],
     }
+    if judged:
+        commonest = Counter(j.fault for j in judged).most_common(1)[0][0]
+        said: dict[str, list[str | None]] = {
+            "ours": [j.said for j in judged],
+            "largest_line": [j.floor for j in judged],
+            "commonest_class": [commonest] * len(judged),
+        }
+        faults = [j.fault for j in judged]
+        figures["right"] = {
+            n: float(np.mean([f == s for f, s in zip(faults, words, strict=True)])) for n, words in said.items()
+        }
+        figures["healthy_accused"] = {
+            n: sum(f == NORMAL and s in PARTS for f, s in zip(faults, words, strict=True)) for n, words in said.items()
+        }
+    return figures
 
 
 def _lineage(examples: Sequence[Example], config: FaultConfig, seed: int) -> Lineage:

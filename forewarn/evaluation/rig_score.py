@@ -1,7 +1,7 @@
 """Scores what was said about a rig's records, beside floors that listen to the same recordings.
 
-A record's verdict is the class that most of its windows name. Its first windows are too short for a slow shaft, so those
-that abstain do not vote; where all do, the record is a miss. Beside it stands the stricter count in which they vote.
+A record's verdict is the class that most of its windows name. The first windows are too short for a slow shaft, so
+those that abstain do not vote; where all do, the record is a miss. Beside it: the stricter count in which they vote.
 The figure is macro-F1 over the classes that occur, and how many healthy records were said to have a damaged part.
 """
 

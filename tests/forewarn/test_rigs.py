@@ -12,16 +12,18 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+from cloud.registry.admission import refusals
 from edge.inference import LoadedBundle
 from edge.sensors.replay import find_recordings
 from edge.sensors.simulator import Simulator
 from forewarn.cli import root
-from forewarn.evaluation import cwru, mfpt
+from forewarn.evaluation import cwru
 from forewarn.evaluation.rig_score import figures, verdict
 from forewarn.evaluation.rig_truth import bearing, truths
 from forewarn.evaluation.rigs import bundle_of, labelled, lines
 from models.errors import WrongUse
-from training.fault_fit import FaultConfig
+from models.networks.faults import FAULTS
+from training.fault_fit import FaultConfig, answer, fit
 
 BEARING = {"balls": 9, "ball_diameter_mm": 7.94, "pitch_diameter_mm": 39.04, "contact_deg": 0}
 RPM, RATE_HZ, WINDOWS = 1797.0, 12_000.0, 3
@@ -86,6 +88,10 @@ def bundle(folder) -> LoadedBundle:
 @pytest.fixture(scope="module")
 def said(folder, bundle) -> list[dict]:
     return [line for found in find_recordings([folder / "test"]) for line in lines(found, bundle)]
+
+
+def test_the_registry_would_sign_it(bundle):
+    assert list(refusals(bundle.manifest)) == []
 
 
 def test_unseen_bearings_are_told_and_the_healthy_one_is_never_accused(said):
@@ -185,6 +191,8 @@ def test_a_rig_without_a_healthy_record_is_learned_from_too(tmp_path):
         for k in (1, 2)
     ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rig" / "mfpt.parquet")
-    said = list(mfpt.evaluate(tmp_path / "rig", tmp_path / "rig", seed=1, say=lambda _: None))
-    last = {line["record"]: line["fault"] for line in said}
-    assert last == {r["file"]: {"InnerRace": "inner", "OuterRace": "outer"}[r["fault"]] for r in rows}
+    examples = labelled(tmp_path / "rig", FaultConfig(), seed=1, say=lambda _: None)
+    network = fit(examples, FaultConfig(steps=60), 1)
+    measured = [e for e in examples if e.timing == 1.0]
+    assert {e.bearing for e in measured} == {"InnerRace", "OuterRace"}
+    assert [FAULTS[int(answer(network, e.condition)[-1].argmax())] for e in measured] == [e.fault for e in measured]

@@ -70,11 +70,14 @@ def test_the_same_seed_gives_the_same_graph_and_the_card_says_what_was_measured(
     again, _ = export(fit(examples(), CONFIG, 3), one.probe, {"degradation": (), "fault": (4,)})
     assert one.onnx == again
     assert one.parity_max_abs <= 1e-5
-    assert one.evaluation["right"] >= 9
-    assert one.evaluation["healthy_accused"] == 0
+    right, accused = one.evaluation["right"], one.evaluation["healthy_accused"]
+    assert right["ours"] >= 0.75 > right["largest_line"]
+    assert (accused["ours"], accused["largest_line"]) == (0, 3)
+    assert one.evaluation["classes"] == dict.fromkeys(sorted(FAULTS), 30)
     card = write_fault_card("x", "bearing", one)
     assert "| ball-0 | ball | ball |" in card
-    assert f"| {one.evaluation['right']} | {one.evaluation['wrong']} |" in card
+    assert f"| ours | {right['ours']:.0%} | 0 |" in card
+    assert f"{one.evaluation['leaking']:.0%} would\nbe right" in card
 
 
 def test_each_bearing_is_judged_by_a_network_that_never_saw_it():

@@ -119,14 +119,15 @@ def test_a_name_stays_with_its_alarm_over_a_restart_and_ends_with_it():
 
 def test_recent_joins_windows_that_follow_and_forgets_snapshots_too_short_to_tell():
     recent = Recent(MACHINE, RPM)
-    part = np.zeros(SAMPLES, np.float32)
-    step = round(SAMPLES / RATE_HZ * 1e9)
+    samples = SAMPLES // 2  # 10 revolutions: a snapshot too short to tell
+    part = np.zeros(samples, np.float32)
+    step = round(samples / RATE_HZ * 1e9)
     for i in range(3):
         recent.add(Window(machine="P-7", time_ns=i * step, samples={"v": part + i}))
     recent.add(Window(machine="P-7", time_ns=9 * step, samples={"v": part}))
-    assert [s.size for s in recent.stretches()["v"][1]] == [3 * SAMPLES, SAMPLES]
+    assert [s.size for s in recent.stretches()["v"][1]] == [3 * samples, samples]
     recent.add(Window(machine="P-7", time_ns=20 * step, samples={"v": part}))
-    assert [s.size for s in recent.stretches()["v"][1]] == [3 * SAMPLES, SAMPLES]  # the snapshot between is gone
+    assert [s.size for s in recent.stretches()["v"][1]] == [3 * samples, samples]  # the snapshot between is gone
     recent.add(Window(machine="P-7", time_ns=21 * step, samples={"v": part}, quality=Quality.SENSOR_FAULT), {"v"})
     assert recent.stretches() == {}
 
