@@ -12,13 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.detection.fault import Told
+from edge.detection.bearing_part import decide
+from edge.detection.fault import Told, weigh
 from edge.features import Extractor
 from edge.inference import LoadedBundle
 from edge.sensors.recording import Recording
 from edge.types import FloatArray, Window
 from forewarn.evaluation.benchmark import Line, Say
 from forewarn.evaluation.files import recordings
+from forewarn.evaluation.rig_speed import WINDOWS, with_speed
 from forewarn.evaluation.rig_truth import SHORT, bearing, truths
 from forewarn.training import pack_bundle
 from forewarn.whatif import listen
@@ -37,24 +39,40 @@ def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[
     """Train on labelled records of some bearings; one line for each window and record of the others."""
     examples = labelled(train_on, FaultConfig(), seed=seed, say=say)
     unheard = recordings(test_on, say)
+    speeds = [r.machine.speed_rpm for r in recordings(train_on, lambda _: None) if r.machine.speed_rpm]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "bundle.fwb"
         file.write_bytes(bundle_of(examples, FaultConfig(), seed=seed))
         bundle = LoadedBundle.open(file)
         for recording in unheard:
-            if recording.machine.bearing is None or not recording.machine.speed_rpm:
-                say(f"{recording.name}: without speed and geometry there are no lines, so nothing will be said of it")
             try:
-                yield from lines(recording, bundle)
+                yield from _all_of(recording, bundle, speeds, say)
             except RecordingRejected as e:
                 say(f"cut short: {e}")
 
 
-def lines(recording: Recording, bundle: LoadedBundle | None) -> Iterator[Line]:
-    """What is said of a recording, window by window, under each name that its file has for it."""
+def _all_of(recording: Recording, bundle: LoadedBundle, speeds: Sequence[float], say: Say) -> Iterator[Line]:
+    if recording.machine.speed_rpm:
+        yield from lines(recording, bundle)
+        return
+    found = with_speed(recording, speeds)
+    if found is None:
+        say(f"{recording.name}: no speed, and none can be found: nothing will be said of it")
+        yield from lines(recording, bundle)
+        return
+    say(f"{recording.name}: no speed; taken as {found.machine.speed_rpm:.0f} rpm from its first {WINDOWS} windows")
+    yield from lines(found, bundle, silent=WINDOWS - 1)
+
+
+def lines(recording: Recording, bundle: LoadedBundle | None, *, silent: int = 0) -> Iterator[Line]:
+    """What is said of a recording, window by window, under each name that its file has for it.
+
+    In the first `silent` windows nothing is said: what they would have to know was not known yet.
+    """
     for said in listen(recording, bundle):
+        told = said.told if said.window > silent else weigh(decide({}), {})
         for record in recording.called.values() or (recording.name,):
-            yield {"record": record, "window": said.window, **_line(said.told)}
+            yield {"record": record, "window": said.window, **_line(told)}
 
 
 def _line(told: Told) -> Line:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +15,15 @@ import pytest
 from click.testing import CliRunner
 
 from cloud.registry.admission import refusals
+from edge.features.envelope_diagnosis import SLIP
 from edge.inference import LoadedBundle
 from edge.sensors.replay import find_recordings
 from edge.sensors.simulator import Simulator
 from forewarn.cli import root
 from forewarn.evaluation import cwru
 from forewarn.evaluation.rig_score import figures, verdict
+from forewarn.evaluation.rig_speed import WINDOWS as WINDOWS_HEARD
+from forewarn.evaluation.rig_speed import with_speed
 from forewarn.evaluation.rig_truth import bearing, truths
 from forewarn.evaluation.rigs import bundle_of, labelled, lines
 from models.errors import WrongUse
@@ -129,13 +134,27 @@ def test_evaluate_and_score_from_the_command_line_and_a_bad_record_stops_no_othe
     run = CliRunner().invoke(root, [*args, "--out", str(out)])
     assert run.exit_code == 0, run.output
     assert "broken.parquet" in run.output
-    assert "x0: without speed" in run.output
+    assert "x0: no speed, and none can be found" in run.output
     found = [json.loads(line) for line in out.read_text().splitlines()]
     assert {(line["record"], line["window"]) for line in found} == {(f"x{i}__DE", w) for i in (0, 1) for w in (1, 2)}
     assert {line["fault"] for line in found if line["record"] == "x0__DE"} == {"abstain"}
     assert found[-1]["fault"] == "outer"
     with pytest.raises(WrongUse, match="no record's fault is told"):
         cwru.score(tmp_path / "unlabelled", out)
+
+
+def test_a_speed_that_is_not_told_is_found_in_the_first_windows_among_those_of_the_training(tmp_path, bundle):
+    rig(tmp_path / "five", ["OR@6_014_0"], windows=5)
+    (found,) = find_recordings([tmp_path / "five"])
+    unknown = replace(found, machine=replace(found.machine, speed_rpm=None))
+    told = with_speed(unknown, [1750.0, 1850.0])
+    assert told.machine.speed_rpm == pytest.approx(RPM, rel=SLIP)
+    said = [line["fault"] for line in lines(told, bundle, silent=WINDOWS_HEARD - 1)]
+    assert said == ["abstain"] * 3 + ["outer"] * 2
+    assert with_speed(unknown, []) is None
+    assert with_speed(unknown, [600.0, RPM]) is None, "one part's line would be another's"
+    few = replace(unknown, read=lambda: islice(found.read(), 3))
+    assert with_speed(few, [RPM]) is None
 
 
 def test_a_score_counts_what_is_missing_as_missed_and_stands_beside_its_floors(folder, said, tmp_path):
