@@ -37,6 +37,7 @@ COMMANDS = {
     ),
     "score": ("forewarn.commands.evaluate", "score", "all", "Score what `evaluate` wrote, beside the floor."),
     "train": ("forewarn.commands.train", "train", "training", "Train a failure model from the lake."),
+    "sweep": ("forewarn.commands.sweep", "sweep", "training", "Search better settings for training, and judge them."),
     "backtest": (
         "forewarn.commands.backtest",
         "backtest",

@@ -45,12 +45,19 @@ class Product:
     trained: Trained
 
 
-def make_bundle(
-    cloud: Cloud, machine_class: str, config: TrainingConfig, *, seed: int, run: Runner, say: Say
-) -> Product:
-    """Train on all that the lake and the maintenance history know of a class; an empty class is the only one there is.
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the lake and the maintenance history give to learn from."""
 
-    Raises `DataInsufficient` or `WrongUse` before anything is trained.
+    machine_class: str
+    dataset: Dataset
+    simulated: bool  # whether any machine of the dataset is
+
+
+def read_dataset(cloud: Cloud, machine_class: str, config: TrainingConfig, say: Say) -> Source:
+    """Read all that the lake and the maintenance history know of a class; an empty class is the only one there is.
+
+    Raises `DataInsufficient` or `WrongUse`.
     """
     with reading(cloud.engine) as c:
         known = maintenance.machines(c, cloud.enterprise)
@@ -67,16 +74,23 @@ def make_bundle(
     dataset = build(rows, labels, config)
     for reason in dataset.left_out:
         say(f"not used: {reason}")
-    trained = train(dataset, config, seed=seed, run=run, say=say)
-    used = {k for k in chosen if f"{k.site}/{k.machine}" in dataset.machines}
-    simulated = any(k.simulated for k in used)
+    simulated = any(k.simulated for k in chosen if f"{k.site}/{k.machine}" in dataset.machines)
+    return Source(machine_class, dataset, simulated)
+
+
+def make_bundle(
+    cloud: Cloud, machine_class: str, config: TrainingConfig, *, seed: int, run: Runner, say: Say
+) -> Product:
+    """Train on what `read_dataset` gives, and pack the model; raises before anything is trained."""
+    source = read_dataset(cloud, machine_class, config, say)
+    trained = train(source.dataset, config, seed=seed, run=run, say=say)
     name, data = pack_bundle(
-        machine_class,
+        source.machine_class,
         trained,
-        card=lambda name: write_card(name, machine_class, dataset, trained, simulated=simulated),
-        simulated=simulated,
+        card=lambda name: write_card(name, source.machine_class, source.dataset, trained, simulated=source.simulated),
+        simulated=source.simulated,
     )
-    return Product(name, data, dataset, trained)
+    return Product(name, data, source.dataset, trained)
 
 
 def golden_waveforms() -> FloatArray:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
+from models.errors import ConfigurationError
 from models.features import WAVEFORM
 from models.history import HistoryConfig
 from models.views import ViewConfig
@@ -43,3 +46,15 @@ class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     on_delay_windows: int = 3
     off_delay_windows: int = 10
     deadband: float = 0.1
+
+
+def load_config(file: Path | None) -> TrainingConfig:
+    """Read settings from TOML, or return the defaults; raises `ConfigurationError` with the key."""
+    if file is None:
+        return TrainingConfig()
+    try:
+        return msgspec.toml.decode(file.read_bytes(), type=TrainingConfig)
+    except OSError as e:
+        raise ConfigurationError(f"cannot be read: {e.strerror}", where=str(file)) from e
+    except (msgspec.ValidationError, msgspec.DecodeError) as e:
+        raise ConfigurationError(str(e), where=str(file), mend="training/config.py names every key") from e

@@ -24,19 +24,10 @@ if TYPE_CHECKING:
     from cloud.wiring import Cloud
 
 _IDENTITY = frozenset(
-    [
-        "site",
-        "device",
-        "epoch",
-        "sequence",
-        "machine",
-        "channel",
-        "event_time_ns",
-        "received_ns",
-        "quality",
-        "replay",
-        "source",
-    ]
+    (
+        *("site", "device", "epoch", "sequence", "machine", "channel"),
+        *("event_time_ns", "received_ns", "quality", "replay", "source"),
+    )
 )
 _KINDS = {"features": Kind.FEATURES, "scalars": Kind.SCALARS}
 

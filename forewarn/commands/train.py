@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from forewarn.training import Product
     from training.pipeline import Runner
 
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
 
 @click.command()
 @DATA
@@ -23,15 +25,17 @@ if TYPE_CHECKING:
 @click.option(
     "--ray", default="local", show_default=True, help="Where the fits run: `local`, a Ray cluster's address, or `off`."
 )
+@click.option("--config", "settings", type=_FILE, help="Settings, such as `forewarn sweep` finds.  [default: ours]")
 @click.option("--seed", default=7, show_default=True, help="The same data and seed give the same model.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the bundle to this file.")
+@click.option("--out", type=_FILE, help="Write the bundle to this file.")
 @click.option("--publish", is_flag=True, help="Sign the bundle and put it into the registry, as a candidate.")
-@click.option("--json", "report", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here.")
-@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Write predicted against true life here.")
+@click.option("--json", "report", type=_FILE, help="Write the figures here.")
+@click.option("--plot", type=_FILE, help="Write predicted against true life here.")
 def train(
     data: Path,
     machine_class: str,
     ray: str,
+    settings: Path | None,
     seed: int,
     out: Path | None,
     publish: bool,
@@ -46,10 +50,11 @@ def train(
 
     from cloud.wiring import open_cloud
     from forewarn.training import make_bundle
-    from training.config import TrainingConfig
+    from training.config import load_config
 
+    config = load_config(settings)
     cloud = open_cloud(data)
-    product = make_bundle(cloud, machine_class, TrainingConfig(), seed=seed, run=_runner(ray), say=say)
+    product = make_bundle(cloud, machine_class, config, seed=seed, run=runner(ray), say=say)
     _say_figures(product, say)
     if out is not None:
         out.write_bytes(product.bundle)
@@ -67,7 +72,8 @@ def train(
         report.write_text(json.dumps(_report(product, ray, time.monotonic() - begin), indent=2) + "\n")
 
 
-def _runner(ray: str) -> Runner:
+def runner(ray: str) -> Runner:
+    """Return what runs fits: this process for `off`, or a Ray cluster."""
     if ray == "off":
         from training.pipeline import run_here
 

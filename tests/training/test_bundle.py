@@ -71,7 +71,7 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
 
 def run_command(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> Result:
     monkeypatch.setattr("cloud.wiring.open_cloud", lambda data: cloud)
-    monkeypatch.setattr("training.config.TrainingConfig", lambda: QUICK)
+    monkeypatch.setattr("training.config.load_config", lambda file: QUICK)
     given = ["--data", str(cloud.data), "--ray", "off", "--seed", "3", *map(str, arguments)]
     return CliRunner().invoke(command, given, catch_exceptions=False)
 

@@ -1,0 +1,71 @@
+"""`forewarn sweep`: a search for better training settings, judged on machines that they were not chosen on."""
+
+# ruff: noqa: PLC0415 - `--help` is quick
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import click
+
+from forewarn.commands.options import DATA
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@DATA
+@click.option("--machine-class", default="", help="Tune for this class; needed where there are several.")
+@click.option("--trials", default=20, show_default=True, type=click.IntRange(2), help="The settings as they are, too.")
+@click.option("--space", "space_file", type=_FILE, help="TOML: which settings, from where to where.  [default: ours]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Report, picture, best.toml, and what a killed sweep goes on from; for several nodes a shared folder.",
+)
+@click.option(
+    "--ray", default="local", show_default=True, help="Where trials run: `local`, a Ray cluster's address, or `off`."
+)
+@click.option("--at-once", default=0, help="Trials at a time; 1 ends the same ones as `--ray off`.  [default: CPUs]")
+@click.option("--seed", default=7, show_default=True, help="Of the candidates and of their fits.")
+def sweep(
+    data: Path, machine_class: str, trials: int, space_file: Path | None, out: Path, ray: str, at_once: int, seed: int
+) -> None:
+    """Try settings of training, end the worse ones early, and judge the best on machines it was not chosen on."""
+    begin = time.monotonic()
+
+    def say(line: str) -> None:
+        click.echo(f"[{time.monotonic() - begin:6.1f} s] {line}")
+
+    from cloud.wiring import open_cloud
+    from forewarn.commands.train import runner
+    from forewarn.training import read_dataset
+    from training import sweep_report
+    from training.config import TrainingConfig
+    from training.space import candidates, load_space
+    from training.sweep import Task, choose, hold_back, judge_unseen, run_here
+
+    space, base = load_space(space_file), TrainingConfig()
+    cloud = open_cloud(data)
+    dataset = read_dataset(cloud, machine_class, base, say).dataset
+    cloud.close()
+    kept, held = hold_back(dataset)
+    say(f"held back until a setting is chosen: {', '.join(held)}")
+    task = Task(kept, candidates(space, base, trials, seed), seed)
+    out.mkdir(parents=True, exist_ok=True)
+    if ray == "off":
+        found = run_here(task, say)
+    else:
+        from training.tuning import run_on_tune
+
+        found = run_on_tune(task, say, store=out / "trials", address=ray, at_once=at_once)
+    best = choose(found).number
+    judged = {n: judge_unseen(dataset, task, held, n, run=runner(ray), say=say) for n in sorted({0, best})}
+    result = sweep_report.Sweep(task, found, held, judged[best], judged[0])
+    (out / "sweep.json").write_text(json.dumps(sweep_report.figures(result), indent=2) + "\n")
+    (out / "sweep.md").write_text(sweep_report.markdown(result, "sweep.png"))
+    (out / "best.toml").write_text(sweep_report.toml(result))
+    sweep_report.plot(result, out / "sweep.png")
+    say(f"the report: {out / 'sweep.md'}; to train with it: forewarn train --config {out / 'best.toml'}")

@@ -1,0 +1,145 @@
+"""What a sweep found, for people (Markdown, a picture) and for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.space import changed
+from training.sweep import STAGES, Task, Trial, choose
+
+Figures = Mapping[str, Mapping[str, float]]  # who: measure
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A sweep that has ended."""
+
+    task: Task
+    trials: Sequence[Trial]
+    held_back: Sequence[str]
+    unseen: Figures  # of the chosen setting, on the machines held back
+    before: Figures  # of the settings as they are, on the same
+
+    @property
+    def best(self) -> Trial:
+        """The trial that was chosen."""
+        return choose(self.trials)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the chosen candidate changes."""
+        return changed(self.task.candidates[self.best.number], self.task.candidates[0])
+
+
+def figures(sweep: Sweep) -> dict[str, Any]:
+    """The sweep as JSON; it follows from the data, the space and the seed alone."""
+    base = sweep.task.candidates[0]
+    return {
+        "sweep": sweep.task.digest,
+        "chosen_on": list(sweep.task.dataset.machines),
+        "judged_on": list(sweep.held_back),
+        "best": sweep.best.number,
+        "settings": sweep.settings,
+        "unseen": {"chosen": dict(sweep.unseen), "as_they_are": dict(sweep.before)},
+        "candidates": [
+            {
+                "number": t.number,
+                "settings": changed(sweep.task.candidates[t.number], base),
+                "objectives": [round(x, 6) for x in t.objectives],
+                "finished": t.finished,
+            }
+            for t in sweep.trials
+        ],
+    }
+
+
+def markdown(sweep: Sweep, picture: str) -> str:
+    """The report; `picture` is the name of the image beside it."""
+    best, base, count = sweep.best, sweep.trials[0], len(sweep.trials)
+    lines = [
+        "# Sweep of training settings",
+        "",
+        f"{count} candidates, chosen on {len(sweep.task.dataset.machines)} machines "
+        f"({', '.join(sweep.task.dataset.machines)}), each of them left out in turn. The score is the error of the "
+        "median and the interval score in units of k x age, the mean of both: below 1 is better.",
+        "",
+        f"Chosen: candidate {best.number} with {_settings(sweep.settings)}: {best.objectives[-1]:.3f} where the "
+        f"settings as they are have {base.objectives[-1]:.3f}. **That difference flatters**: it is the best of {count} "
+        "on the machines that it was chosen on.",
+        "",
+        f"## On machines that it was not chosen on ({', '.join(sweep.held_back)})",
+        "",
+        *_unseen(sweep),
+        "",
+        _verdict(sweep),
+        "",
+        f"![Scores by candidate and stage]({picture})",
+        "",
+        "## Candidates",
+        "",
+        "| candidate | changes | " + " | ".join(f"stage {n}" for n in range(1, STAGES + 1)) + " |",
+        "| --- | --- |" + " --- |" * STAGES,
+    ]
+    for t in sorted(sweep.trials, key=lambda t: (-len(t.objectives), t.objectives[-1])):
+        changes = _settings(changed(sweep.task.candidates[t.number], sweep.task.candidates[0]))
+        cells = [f"{x:.3f}" for x in t.objectives] + ["ended"] * (STAGES - len(t.objectives))
+        lines.append(f"| {t.number} | {changes} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {value:g}" for name, value in settings.items()) or "the settings as they are"
+
+
+def _unseen(sweep: Sweep) -> list[str]:
+    rows = [
+        ("chosen settings", sweep.unseen["ours"]),
+        ("settings as they are", sweep.before["ours"]),
+        ("best constant", sweep.unseen["constant"]),
+        ("k x age", sweep.unseen["k_x_age"]),
+    ]
+    head = ["| remaining life | MAE of the median, s | interval score, s | coverage |", "| --- | --- | --- | --- |"]
+    return head + [f"| {n} | {x['mae_s']:.0f} | {x['winkler_s']:.0f} | {x['coverage']:.0%} |" for n, x in rows]
+
+
+def _verdict(sweep: Sweep) -> str:
+    if sweep.best.number == 0:
+        return "No candidate was better than the settings as they are: keep them."
+    ours, before = sweep.unseen["ours"], sweep.before["ours"]
+    better = [name for name in ("mae_s", "winkler_s") if ours[name] < before[name]]
+    said = {0: "no better", 1: "better in one of two figures", 2: "better in both figures"}[len(better)]
+    machines = len(sweep.held_back)
+    few = f" {machines} machines prove little." if machines < 10 else ""
+    return f"On machines that it was not chosen on, the chosen setting is {said} than the settings as they are.{few}"
+
+
+def toml(sweep: Sweep) -> str:
+    """The chosen settings as `forewarn train --config` reads them."""
+    return "# found by `forewarn sweep`\n" + "".join(f"{n} = {v}\n" for n, v in sweep.settings.items())
+
+
+def plot(sweep: Sweep, file: Path) -> None:
+    """Write an image of every candidate's score by stage."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - only plots need it
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for t in sweep.trials:
+        stages = range(1, len(t.objectives) + 1)
+        shown: dict[str, Any] = {"color": "#9aa7b4", "linewidth": 1.0, "zorder": 1}
+        if t.number == 0:
+            shown = {"color": "black", "linewidth": 2.0, "zorder": 3, "label": "settings as they are"}
+        if t.number == sweep.best.number:
+            shown = {"color": "#1b7f3b", "linewidth": 2.5, "zorder": 4, "label": f"chosen: candidate {t.number}"}
+        axes.plot(stages, t.objectives, marker="o", **shown)
+    axes.axhline(1.0, color="#c0392b", linestyle="--", linewidth=1, label="k x age")
+    axes.set_xticks(range(1, STAGES + 1), ["half of the machines", "all machines", "nested: as the product judges"])
+    axes.set_ylabel("error and interval score, in units of k x age")
+    axes.set_title(f"{len(sweep.trials)} candidates; a line that ends early was ended")
+    axes.legend()
+    figure.savefig(file, metadata={"Software": None} if file.suffix == ".png" else None)
