@@ -24,6 +24,7 @@ from training.card import write_card
 from training.config import TrainingConfig
 from training.dataset import Dataset, FloatArray, build
 from training.export import run_onnx
+from training.footprint import measure
 from training.labels import Maintenance
 from training.model import Model
 from training.pipeline import Runner, Say, Trained, train
@@ -84,6 +85,10 @@ def make_bundle(
     """Train on what `read_dataset` gives, and pack the model; raises before anything is trained."""
     source = read_dataset(cloud, machine_class, config, say)
     trained = train(source.dataset, config, seed=seed, run=run, say=say)
+    cost = measure(trained.onnx, len(trained.inputs))
+    say(
+        f"one window costs {1000.0 * cost.milliseconds:.0f} us of CPU time, the graph {cost.megabytes:.1f} MB of memory"
+    )
     name, data = pack_bundle(
         source.machine_class,
         trained,

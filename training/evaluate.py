@@ -139,5 +139,6 @@ def _line(judged: Judged) -> dict[str, Any]:
         "mae_s": {n: round(_mae(truth, q), 1) for n, q in judged.said.items()},
         "winkler_s": {n: round(_score(truth, q), 1) for n, q in judged.said.items()},
         "coverage": round(_coverage(truth, ours), 3),
+        "covered": [int(covered(truth, ours[:, 0], ours[:, 2]).sum()), len(truth)],
         "first_alarm_share": {n: None if a is None else round(a, 3) for n, a in judged.alarms.items()},
     }

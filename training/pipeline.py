@@ -17,6 +17,8 @@ from training.dataset import Dataset, FloatArray
 from training.export import export
 from training.fit import Weights, fit, load
 from training.folds import Groups, Left, answers_of, group_machines, left_out, lives_without, plan
+from training.footprint import size
+from training.leak import leaking_figures
 from training.model import Model, versions
 
 Say = Callable[[str], None]
@@ -81,7 +83,12 @@ def train(dataset: Dataset, config: TrainingConfig, *, seed: int, run: Runner, s
             off_delay_windows=config.off_delay_windows,
         ),
         coverage=promise(len(dataset.machines)),
-        evaluation=evaluate.summarise(judged, config) | _adjusted(adjustment),
+        evaluation={
+            **evaluate.summarise(judged, config),
+            **_adjusted(adjustment),
+            "leaking_split": leaking_figures(dataset, config, seed),
+            "graph": size(data),
+        },
         judged=tuple(judged),
         parity_max_abs=off,
         lineage=_lineage(dataset, config, seed),
