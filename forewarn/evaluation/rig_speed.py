@@ -23,7 +23,7 @@ _WIDEST = 1.12  # of the highest speed over the lowest: beyond, one part's line 
 def with_speed(recording: Recording, known_rpm: Sequence[float]) -> Recording | None:
     """The same recording with the speed at which the most prominent line of its first windows stands out most.
 
-    None where there is no geometry, fewer windows than `WINDOWS`, or where no speed is known or they lie too far apart.
+    None without geometry or a known speed, with fewer windows than `WINDOWS`, or where known speeds lie too far apart.
     """
     bearing = recording.machine.bearing
     windows = [r.samples for r in islice(recording.read(), WINDOWS)]
