@@ -18,11 +18,12 @@ import numpy as np
 from models.features import WAVEFORM
 from models.history import History
 from training import sweep
-from training.cluster import LOCAL, connected, run_on_cluster
+from training.cluster import LOCAL, connected
 from training.config import TrainingConfig
 from training.dataset import Dataset, Life
 from training.folds import group_machines, plan
 from training.labels import degradation_target
+from training.on_ray import run_on_cluster
 from training.pipeline import Job, run_here
 from training.space import Range, candidates
 from training.tuning import run_on_tune

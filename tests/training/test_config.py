@@ -15,7 +15,7 @@ def test_settings_come_from_a_file_and_what_it_does_not_name_is_as_it_was(tmp_pa
     assert load_config(file) == TrainingConfig(dropout=0.3, steps=150)
 
 
-@pytest.mark.parametrize(("text", "said"), [("droput = 0.3", "droput"), ("steps = 0.5", "steps"), ("=", "")])
+@pytest.mark.parametrize(("text", "said"), [("droput = 0.3", "droput"), ("steps = 0.5", "steps"), ("=", "best.toml")])
 def test_a_setting_that_is_none_is_said(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "best.toml"
     file.write_text(text)
