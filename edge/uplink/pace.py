@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 from edge.outbox import Range
 
-SMALLEST_WINDOW = 8_000  # bytes
-FIRST_WINDOW = 64_000  # bytes, in the first second, when no rate is known
+SMALLEST_WINDOW = 8_000  # bytes; also the first, and on a fast link one answer makes it large
 _WINDOW_S = 1.0
 _RATE_MEMORY_S = 10.0
 
@@ -60,7 +59,6 @@ class Pacer:
         """`credit_bytes` is the gateway's word; it is never exceeded, but for a single parcel larger than it."""
         self._credit = credit_bytes
         self._clock_s = clock_s
-        self._start_s = clock_s()
         self._delivered = 0
         self._rates: deque[tuple[float, float]] = deque()  # (time, bytes/s), best first
         self.unreceived = InFlight()
@@ -90,9 +88,18 @@ class Pacer:
     @property
     def window(self) -> int:
         """How many bytes may be unreceived now."""
-        rate = self._rates[0][1] if self._rates else 0.0
-        floor = FIRST_WINDOW if self._clock_s() - self._start_s < _WINDOW_S else SMALLEST_WINDOW
-        return min(self._credit, max(floor, int(rate * _WINDOW_S)))
+        return min(self._credit, int(self._rate * _WINDOW_S))
+
+    @property
+    def _rate(self) -> float:
+        """Bytes/s of the link, at least that of the slowest one."""
+        best = self._rates[0][1] if self._rates else 0.0
+        return max(best, SMALLEST_WINDOW / _WINDOW_S)
+
+    @property
+    def queue_s(self) -> float:
+        """How long what is unreceived now keeps the link busy: a second at most, but for a parcel larger than that."""
+        return self.unreceived.bytes / self._rate
 
     @property
     def room(self) -> int:

@@ -110,6 +110,7 @@ class Session:
         self._meter = meter or Meter()
         self._welcomed = welcomed
         self._schemas_sent: set[str] = set()
+        self._alerts_wait = True  # until it was found that there are none
         self.welcomed_s: float | None = None  # when the cursors were found to agree
 
     async def run(self) -> None:
@@ -219,11 +220,15 @@ class Session:
                 raise EpochEnded
             if entries and len(entries[0].blob) > largest:
                 await self._make_smaller(entries[0], largest)
-            elif entries and self._pacer.fits(len(entries[0].blob) + _ENVELOPE_BYTES):
+            elif entries and self._may_leave(len(entries[0].blob) + _ENVELOPE_BYTES):
                 await self._write(entries)
                 live, backlog = (entries[-1].last, backlog) if is_live else (live, entries[-1].last)
             else:
                 await self._signals.bulk.wait()
+
+    def _may_leave(self, size: int) -> bool:
+        """A parcel that keeps the link busy for more than a second waits for the alerts."""
+        return self._pacer.fits(size) and (size <= self._pacer.window or not self._alerts_wait)
 
     async def _make_smaller(self, entry: Entry, largest: int) -> None:
         """Part a parcel that is too large between its records; a single record that is too large is set aside."""
@@ -296,9 +301,11 @@ class Session:
             entries = await self._in_thread(self._outbox.read_alerts)
             if self._outbox.epoch != self._epoch:
                 raise EpochEnded
+            self._alerts_wait = bool(entries)
             for entry in entries:
                 await self._raise(entry)
             if not entries:
+                self._signals.bulk.set()
                 await self._signals.alerts.wait()
 
     async def _raise(self, entry: Entry) -> None:
@@ -312,7 +319,8 @@ class Session:
             session=self._number,
         )
         try:
-            response = await self._alert_service.Raise(request, timeout=self._deadlines.alert_s)
+            within_s = self._deadlines.alert_s + self._pacer.queue_s
+            response = await self._alert_service.Raise(request, timeout=within_s)
         except grpc.aio.AioRpcError as e:
             if e.code() is grpc.StatusCode.ALREADY_EXISTS:  # docs/decisions/0013
                 await self._in_thread(partial(self._outbox.new_epoch, e.details() or "an alert's number is in use"))

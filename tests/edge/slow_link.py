@@ -14,11 +14,17 @@ _BUFFER = 4096  # bytes that the kernel holds on the link, as small as it lets u
 class SlowLink:
     """Listens on a port of its own and forwards to `port`, `bytes_per_s` upwards and downwards."""
 
-    def __init__(self, port: int, bytes_per_s: float) -> None:
+    def __init__(self, port: int, bytes_per_s: float, *, buffer: int | None = _BUFFER) -> None:
+        """`buffer` bytes wait in front of the link; None: as many as the kernel likes, as in front of a modem.
+
+        With a small one the kernel takes a link on which nothing fits for 10 s for broken.
+        """
         self._target = port
+        self.passed = 0  # bytes, upwards
         self._rate = bytes_per_s
         self._listener = socket.socket()
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+        if buffer is not None:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self._listener.bind(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._loop = asyncio.new_event_loop()
@@ -35,13 +41,14 @@ class SlowLink:
         except OSError:
             writer.close()
             return
-        await asyncio.gather(self._forward(reader, up_writer), self._forward(up_reader, writer))
+        await asyncio.gather(self._forward(reader, up_writer, upwards=True), self._forward(up_reader, writer))
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, upwards: bool = False) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(_CHUNK):
                 await asyncio.sleep(len(data) / self._rate)
                 writer.write(data)
+                self.passed += len(data) * upwards
                 await writer.drain()
         writer.close()
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.uplink.pace import FIRST_WINDOW, SMALLEST_WINDOW, Backoff, Pacer
+from edge.uplink.pace import SMALLEST_WINDOW, Backoff, Pacer
 from edge.uplink.rules import Cursor, disagreement
 
 MINE, OTHER = b"m" * 16, b"o" * 16
@@ -45,7 +45,7 @@ class Clock:
 def test_no_more_than_a_second_of_the_measured_rate_is_on_the_way() -> None:
     clock = Clock()
     pacer = Pacer(1_000_000, clock)
-    assert pacer.room == FIRST_WINDOW
+    assert pacer.room == SMALLEST_WINDOW
     for last in range(1, 9):  # 64 kB at once over a link of 8 kB/s: one answer a second
         pacer.sent(last, last, 8_000)
     assert not pacer.fits(1_000)
@@ -53,6 +53,11 @@ def test_no_more_than_a_second_of_the_measured_rate_is_on_the_way() -> None:
         clock.now += 1.0
         pacer.received([(last, last)])
     assert pacer.window == SMALLEST_WINDOW
+    assert pacer.queue_s == 0.0
+    pacer.sent(9, 9, 120_000)
+    assert pacer.queue_s == pytest.approx(15.0)
+    clock.now += 15.0
+    pacer.received([(9, 9)])
     for last in range(10, 40):  # then the link is 100 times as fast
         pacer.sent(last, last, 8_000)
         clock.now += 0.01
