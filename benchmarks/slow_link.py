@@ -30,8 +30,8 @@ from tests.edge.slow_link import SlowLink
 
 RATE = 8_000  # bytes/s, both ways
 HOURS = 12.0  # of backlog: at this rate more than the run lasts
-ALERTS, FLOOR_ALERTS = 40, 20
-PAUSE_S = (0.5, 2.0)  # between alerts, drawn evenly
+ALERTS, FLOOR_ALERTS = 24, 8
+PAUSE_S = (2.0, 4.0)  # between alerts, drawn evenly: alerts go one by one, and closer ones wait for each other
 WARM_S = 3.0  # before the first alert
 DEADLINE_S = 60.0
 
