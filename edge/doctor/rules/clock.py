@@ -1,0 +1,61 @@
+"""The clock: what is wrong with it reorders windows or dates them falsely."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from edge.doctor.types import Facts, Finding, Level
+
+EARLIEST_S = 1_767_225_600.0  # 2026-01-01: no device has run this software before
+LARGEST_STEP_S = 0.5
+_F, _H = Level.FAULT, Level.HINT
+
+
+def clock_before_release(facts: Facts) -> Iterator[Finding]:
+    """A clock without battery starts in 1970."""
+    if facts.host.clock_s < EARLIEST_S:
+        now = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(facts.host.clock_s))
+        yield Finding(
+            "clock-before-release",
+            _F,
+            f"it is {now}, before this software was made",
+            "clock",
+            "set it, or fit a battery",
+        )
+
+
+def clock_jumps(facts: Facts) -> Iterator[Finding]:
+    """Steps reorder windows."""
+    if abs(facts.host.clock_step_s) > LARGEST_STEP_S:
+        yield Finding(
+            "clock-jumps",
+            _F,
+            f"the clock moved by {facts.host.clock_step_s:+.1f} s while it was watched",
+            "clock",
+            "let one service alone set it, slewing rather than stepping (chrony: makestep 1 3)",
+        )
+
+
+def clock_not_synchronised(facts: Facts) -> Iterator[Finding]:
+    """Drifting apart from the plant's clock makes event times useless beside other systems'."""
+    if facts.host.synchronised is False:
+        yield Finding(
+            "clock-not-synchronised",
+            _F,
+            "no time service keeps the clock",
+            "clock",
+            "enable chrony or timedatectl set-ntp",
+        )
+
+
+def time_zone(facts: Facts) -> Iterator[Finding]:
+    """Times are UTC everywhere; local logs beside them mislead."""
+    if facts.host.utc_offset_s:
+        yield Finding(
+            "time-zone",
+            _H,
+            f"local time is {facts.host.utc_offset_s / 3600:+g} h from UTC, in which all records and logs are",
+            "time zone",
+            "timedatectl set-timezone UTC",
+        )
