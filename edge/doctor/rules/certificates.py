@@ -1,4 +1,4 @@
-"""The faults of certificates that the doctor knows, as `edge/doctor/rules.py` has the others."""
+"""The faults of certificates that the doctor knows."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from edge.doctor import RULES, Facts, Level, examine
-from edge.doctor import certificate_rules as c
 from edge.doctor import rules as r
+from edge.doctor.rules import certificates as c
 from edge.doctor.types import CertificateFacts, GatewayFacts, Host, SensorFacts, SlotFacts, StoreFacts, TrustFacts
 from edge.types import Bearing, Channel, ChannelKind, Machine, Window
 

@@ -13,7 +13,8 @@ import pytest
 from cloud.config import CloudConfig, TlsConfig
 from cloud.wiring import Cloud
 from edge.config import CloudLinkConfig, EdgeConfig
-from edge.doctor import certificate_rules, gather, tls
+from edge.doctor import gather, tls
+from edge.doctor.rules import certificates
 from edge.doctor.types import Facts, GatewayFacts, Host
 from tests.certificates import Authority, Pair
 from tests.cloud.running import QUICK, play, running
@@ -85,7 +86,7 @@ def test_a_certificate_is_read_as_it_lies_there(tmp_path, authority):
     assert facts.names == (facts.wanted,) == ("forewarn://demo/hall/edge-7",)
     assert facts.ends_s - facts.begins_s == 2 * 86_400
     host = Host(clock_s=facts.ends_s - 1)
-    findings = [f.name for rule in certificate_rules.RULES for f in rule(Facts(host=host, certificate=facts))]
+    findings = [f.name for rule in certificates.RULES for f in rule(Facts(host=host, certificate=facts))]
     assert findings == ["certificate-soon"]
     nameless = tls.certificate_facts(configured(tmp_path, authority, authority.device("edge-7", named=False), "g:1"))
     assert nameless.names == ()

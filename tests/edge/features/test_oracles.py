@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ import scipy.stats
 from edge.detection import DetectionConfig, Detector
 from edge.features import Extractor
 from edge.features.envelope_diagnosis import HARMONICS, SLIP, found_lines
+from edge.features.lines import profile
 from edge.sensors.replay import find_recordings
 from edge.types import Channel, ChannelKind, Machine, Window
 from models import features as catalogue
@@ -154,17 +156,29 @@ def slow_channels() -> Iterator[Compared]:
 def diagnosis() -> Iterator[Compared]:
     for seed, n in enumerate((27_400, 54_613, 60_001)):
         x = ringing(n, seed)
+        for band, (value, by_scipy) in enumerate(zip(profile(x), profile_by_scipy(x), strict=True), start=1):
+            yield Compared(f"profile{band}@1", value, by_scipy, 1.0)
         found = found_lines([x], RATE, BEARING, RPM)
         assert found is not None
         expected = lines_by_definition(x.astype(np.float64), {f.line: f.expected_hz for f in found})
         for f in found:
-            prominence, hz = expected[f.line]
+            prominence, hz, rival = expected[f.line]
+            yield Compared(f"rival_{f.line}@1", f.rival, rival, 1.0)
             yield Compared(f"prominence_{f.line}@1", f.prominence, prominence, 1.0)
             yield Compared(f"frequency_{f.line}@1", f.found_hz, hz, 1.0)
 
 
-def lines_by_definition(x: np.ndarray, expected_hz: dict[str, float]) -> dict[str, tuple[float, float]]:
-    """Prominence and frequency of each line, by loops: pre-whitening, squared envelope, floor, combs."""
+def profile_by_scipy(x: np.ndarray) -> np.ndarray:
+    window = scipy.signal.get_window("hann", x.size, fftbins=False)
+    power = scipy.signal.periodogram(x.astype(np.float64), RATE, window=window, detrend="constant")[1]
+    power = power[: int(0.8 * power.size)]
+    edges = np.linspace(1, power.size, 9).astype(int)
+    logs = np.log([power[a:b].sum() for a, b in pairwise(edges)])
+    return logs - logs.mean()
+
+
+def lines_by_definition(x: np.ndarray, expected_hz: dict[str, float]) -> dict[str, tuple[float, float, float]]:
+    """Prominence, frequency and rival of each line, by loops: pre-whitening, squared envelope, floor, combs."""
     shaft = RPM / 60.0
     n = min(x.size, int(64 * RATE / shaft))
     n -= n % (1 << (n.bit_length() - 6))
@@ -202,9 +216,17 @@ def lines_by_definition(x: np.ndarray, expected_hz: dict[str, float]) -> dict[st
     found = {}
     for line, hz in expected_hz.items():
         score, at = comb(hz, HARMONICS[line], hz)
-        usual = np.median([comb(f, HARMONICS[line], max(others))[0] for f in others])
-        found[line] = (float(score - usual), at)
+        around = [comb(f, HARMONICS[line], max(others))[0] for f in others]
+        strange = [a for a, f in zip(around, others, strict=True) if not related(f / at, shaft / at)]
+        usual = np.median(around)
+        found[line] = (float(score - usual), at, float(max(strange) - usual) if strange else 0.0)
     return found
+
+
+def related(ratio: float, shaft: float) -> bool:
+    """Whether a rate shares harmonics with a line or with its sidebands; both in units of the line's rate."""
+    shared = {a / b for a in (1, 2, 3, 4) for b in (1, 2, 3, 4) if 1 in (a, b) or abs(a - b) == 1}
+    return any(abs((ratio + k * shaft) / r - 1.0) < 2.5 * SLIP for k in (-1, 0, 1) for r in shared)
 
 
 def deviation() -> Iterator[Compared]:
@@ -240,7 +262,7 @@ CASES: dict[str, tuple[Callable[..., Iterator[Compared]], frozenset[str]]] = {
     "orders": (orders_without_a_velocity, ids(catalogue.ORDER_RMS)),
     "tracked": (tracked_orders, ids(catalogue.TRACKED_ORDER)),
     "slow": (slow_channels, ids(catalogue.SCALAR, catalogue.RESIDUAL)),
-    "diagnosis": (diagnosis, ids(catalogue.DIAGNOSIS)),
+    "diagnosis": (diagnosis, ids(catalogue.DIAGNOSED, catalogue.FREQUENCY)),
     "deviation": (deviation, ids(catalogue.HEALTH)),
 }
 
