@@ -34,11 +34,12 @@ from edge.meter import Meter
 from edge.outbox import Kept, Outbox, Parcel, Range, covers
 from edge.types import Channel, ChannelKind, FeatureRow, Kind, Machine, Schema, Window
 from edge.uplink import Identity, Link, Uplink
+from models.certificates import Material
 
 AGENTS = 1000
 PROCESSES = 4
 EVERY_S = 10.0  # between two windows of one agent
-SECONDS = 40.0  # of windows
+SECONDS = 30.0  # of windows
 ASKED_P99_S = 2.0
 CONNECT_S = 120.0
 _LAST_S = 20.0  # for the last alarms
@@ -50,12 +51,12 @@ _DETECTION = DetectionConfig(smoothing_windows=1.0, on_delay_windows=1)
 class OwnConnection(Link):
     """A link whose channel shares its connection with no other agent of the process."""
 
-    def channel(self) -> grpc.aio.Channel:
-        """The channel in use."""
-        if self.address not in self._channels:
+    def _open(self, material: Material | None) -> grpc.aio.Channel:
+        key = (self.address, material)
+        if key not in self._channels:
             own = [("grpc.use_local_subchannel_pool", 1)]
-            self._channels[self.address] = grpc.aio.insecure_channel(self.address, options=own)
-        return self._channels[self.address]
+            self._channels[key] = grpc.aio.insecure_channel(self.address, options=own)
+        return self._channels[key]
 
 
 class Stopwatch(Ledger):

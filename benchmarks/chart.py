@@ -12,7 +12,7 @@ from benchmarks.load import cpu_s, gateway, send_all
 
 AGENTS = (1, 4, 16, 64, 256)
 FRAMES = (1, 16, 256)
-SECONDS = 2.0  # of sending, for each point
+SECONDS = 1.5  # of sending, for each point
 
 
 def measure(seconds: float = SECONDS) -> dict[str, Any]:

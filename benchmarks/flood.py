@@ -24,7 +24,7 @@ from protos.forewarn.telemetry.v1 import telemetry_pb2 as pb
 from protos.forewarn.telemetry.v1 import telemetry_pb2_grpc
 
 FLOODS = 4
-SECONDS = 12.0  # alone, and beside the flood
+SECONDS = 8.0  # alone, and beside the flood
 _SEGMENT_SECONDS = 0.5  # instead of 2: more answers in the time
 _FRAMES = 256
 

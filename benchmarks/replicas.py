@@ -23,8 +23,8 @@ ASKED = 0.8  # of the first's throughput
 FRAMES = 16
 STREAMS = 8  # at each gateway
 ROWS_PER_S = 2000.0  # of each stream
-SECONDS = 6.0
-TURNS = 3
+SECONDS = 5.0
+TURNS = 2
 
 
 def measure(seconds: float = SECONDS, turns: int = TURNS) -> dict[str, Any]:
