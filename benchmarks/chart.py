@@ -51,5 +51,5 @@ def draw(points: list[dict[str, Any]], file: Path) -> None:
         axes.set_xlabel("agents that send at once")
         axes.set_title(name)
         axes.grid(visible=True, which="major", alpha=0.3)
-    left.legend()
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     figure.savefig(file, metadata={"Software": None} if file.suffix == ".png" else None)
