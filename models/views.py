@@ -11,10 +11,11 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from models.departures import Departures, DeparturesConfig
 from models.history import FloatArray, History, HistoryConfig
 from models.lines import Lines, LinesConfig
 
-ViewConfig = HistoryConfig | LinesConfig  # a union of structs that are told apart by their tags
+ViewConfig = HistoryConfig | LinesConfig | DeparturesConfig  # a union of structs that are told apart by their tags
 
 
 class View(Protocol):
@@ -53,3 +54,5 @@ def open_view(config: ViewConfig, features: Sequence[str]) -> View:
             return History(features, config)
         case LinesConfig():
             return Lines(features, config)
+        case DeparturesConfig():
+            return Departures(features, config)

@@ -1,0 +1,158 @@
+"""Slow channels against their own healthy start and against where they stood lately.
+
+For machines on which nothing has ever failed: what a healthy start teaches is each channel's level and how far it
+wanders. Two departures a channel follow from it: of the fast average from the start's median, and from a slow level that
+goes along with what is harmless (seasons, running in). A pause makes the slow level start anew: a machine that was
+switched off may come back at another level, and that alone is no fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from models.history import FloatArray
+
+Array = NDArray[np.float64]
+LEVEL = "level@1"
+_SMALLEST = 1e-9  # spread of a channel that stands still, as a share of its level
+_FAR = 10.0  # spreads; a lone value beyond is an outlier until the next one confirms it
+_STEP = 3.0  # spreads; the slow level follows no value that is farther away than this
+_WARM = 20  # windows of the start after which the averages have settled
+_SETTLING = 6  # windows after a pause that make the new level
+
+
+class DeparturesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="view", tag="departures"):
+    """Which channels, and how fast their averages are."""
+
+    channels: tuple[str, ...]
+    start_windows: int = 400  # that make the healthy start
+    fast_windows: float = 4.0  # time constant of the fast average
+    slow_windows: float = 200.0  # time constant of the slow level
+    pause_steps: float = 30.0  # a gap of more than so many usual steps is a pause
+    units: tuple[float, ...] = ()  # of each channel, learned of its class; empty: how far the machine's own start wanders
+
+    def problem(self) -> str:
+        """What makes these settings useless, in a sentence; empty if nothing does."""
+        if not self.channels or len(set(self.channels)) != len(self.channels):
+            return "its list of channels is empty or names one twice"
+        if self.start_windows <= 2 * _WARM:
+            return f"its healthy start needs more than {2 * _WARM} windows"
+        if min(self.fast_windows, self.slow_windows, self.pause_steps) < 1:
+            return "its averages and its pause need at least one window"
+        if self.units and (len(self.units) != len(self.channels) or not all(0 < u < np.inf for u in self.units)):
+            return "its units must be one positive number a channel"
+        return ""
+
+
+class _State(msgspec.Struct):
+    """All that changes, C values a row; None and NaN (None once it was saved) stand for what is missing."""
+
+    start: list[list[float | None]]  # windows of the healthy start
+    times: list[float]
+    median: list[float | None]  # of the start; None: its channel was missing in half of it
+    spread: list[float]  # of the values in the start
+    own: list[float]  # how far the departure from the slow level wanders in the start
+    fast: list[float]
+    slow: list[float]
+    far: list[float]  # -1, 0, 1: the side on which the last value was far away
+    step_s: float = 0.0
+    last_s: float = 0.0
+    settling: list[list[float]] | None = None  # windows since a pause
+
+
+class Departures:
+    """The condition vector of one machine: of each channel the departure from its start, then of each from its slow level.
+
+    A channel that is missing in a window keeps its averages; one that was missing in half of the start departs by 0.
+    """
+
+    features = (LEVEL,)
+
+    def __init__(self, features: Sequence[str], config: DeparturesConfig) -> None:
+        if tuple(features) != self.features:
+            raise ValueError(f"departures are of {LEVEL} alone, not of {', '.join(features)}")
+        self.config = config
+        self._s = _State([], [], [], [], [], [], [], [])
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """A name for each of the D = 2 C values."""
+        return tuple(f"{c}:{part}" for part in ("start", "slow") for c in self.config.channels)
+
+    @property
+    def learned(self) -> bool:
+        """Whether the healthy start is known."""
+        return bool(self._s.median)
+
+    @property
+    def spread(self) -> tuple[float, ...]:
+        """How far each channel's values wander in the healthy start, as robust standard deviations; needs `learned`."""
+        return tuple(self._s.spread)
+
+    def update(self, time_s: float, channels: Mapping[str, NDArray[Any]]) -> FloatArray | None:
+        """Take one window's levels by channel; None while the start is learned, or when no channel has a value."""
+        found = [float(channels[c][0]) if c in channels else np.nan for c in self.config.channels]
+        values = np.where(np.isfinite(found), found, np.nan)
+        if np.isnan(values).all():
+            return None
+        if not self.learned:
+            self._s.start.append(values.tolist())
+            self._s.times.append(time_s)
+            if len(self._s.start) == self.config.start_windows:
+                self._learn()
+            return None
+        return self._condition(*self._move(time_s, values))
+
+    def _learn(self) -> None:
+        s, rows, times = self._s, np.array(self._s.start, np.float64), self._s.times
+        known = np.isfinite(rows).sum(axis=0) * 2 >= len(rows)
+        filled = np.where(known, rows, 0.0)
+        low, middle, high = np.nanquantile(filled, [0.05, 0.5, 0.95], axis=0)
+        spread = np.maximum((high - low) / 3.29, _SMALLEST * (1.0 + np.abs(middle)))
+        first = np.nanmedian(np.vstack([filled[:5], np.where(np.isnan(filled[:5]).all(0), middle, np.nan)]), axis=0)
+        s.median, s.spread = np.where(known, middle, np.nan).tolist(), spread.tolist()
+        s.step_s = float(np.median(np.diff(times)))
+        s.fast, s.slow, s.far, s.last_s = first.tolist(), first.tolist(), [0.0] * len(middle), times[0]
+        wandered = np.abs([self._move(t, row)[1] for t, row in zip(times, filled, strict=True)][_WARM:])
+        s.own = np.maximum(np.quantile(wandered, 0.95, axis=0) / 1.96, _SMALLEST * (1.0 + np.abs(middle))).tolist()
+        s.start, s.times = [], []
+
+    def _move(self, time_s: float, values: Array) -> tuple[Array, Array]:
+        """Take one window's values (C,) and return both departures (C,) in the channels' own units."""
+        s, c = self._s, self.config
+        if s.step_s > 0 and time_s - s.last_s > c.pause_steps * s.step_s:
+            s.settling = []
+        s.last_s = time_s
+        spread, fast, slow = np.array(s.spread), np.array(s.fast), np.array(s.slow)
+        values = np.where(np.isnan(values), fast, values)
+        if s.settling is not None:
+            s.settling.append(values.tolist())
+            fast = slow = np.median(s.settling, axis=0)
+            s.settling = s.settling if len(s.settling) < _SETTLING else None
+        else:
+            off = values - fast
+            far = np.sign(off) * (np.abs(off) > _FAR * spread)
+            confirmed = (far == 0) | (far == np.array(s.far))
+            fast = fast + np.where(confirmed, off, 0.0) / c.fast_windows
+            slow = slow + np.clip(values - slow, -_STEP * spread, _STEP * spread) / c.slow_windows
+            s.far = far.tolist()
+        s.fast, s.slow = fast.tolist(), slow.tolist()
+        return fast - np.array(s.median, np.float64), fast - slow
+
+    def _condition(self, from_start: Array, from_slow: Array) -> FloatArray:
+        units = np.array(self.config.units or self._s.own)
+        both = np.concatenate([from_start / units, from_slow / units])
+        return np.where(np.isfinite(both), both, 0.0).astype(np.float32)
+
+    def dump(self) -> bytes:
+        """Return the whole state, to be restored by `load` after a restart."""
+        return msgspec.json.encode(self._s)
+
+    def load(self, data: bytes) -> None:
+        """Restore what `dump` gave; the configuration must be the same."""
+        self._s = msgspec.json.decode(data, type=_State)

@@ -1,0 +1,223 @@
+"""Anomaly models: for machines with no failure on record, and for classes where people have marked faults.
+
+One method for all: departures (`models.departures`), a score of them, and a limit that keeps a false-alarm budget on
+the healthy windows of the training machines. Where windows are marked, a ridge logistic regression on the departures is
+learned from them, and the limit comes from machines that it was not learned from. It is convex: no seed enters it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.departures import LEVEL, Departures, DeparturesConfig
+from models.errors import DataInsufficient
+from models.history import FloatArray
+from models.manifest import DEGRADATION, Lineage, Thresholds, output_shapes
+from models.networks.departure import LARGEST, LIMIT, DepartureNetwork
+from training.export import export
+from training.model import Model, versions
+from training.pipeline import Say
+
+Array = NDArray[np.float64]
+Windows = Sequence[tuple[float, Mapping[str, NDArray[np.float32]]]]  # event time in seconds, level by channel
+_STEPS = 50  # Newton steps at most
+_LIMITS = np.geomspace(3.0, 30.0, 93)  # departures, in units of the own wandering, that may become the limit
+
+
+class AnomalyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is learned, and what alarms may cost."""
+
+    view: DeparturesConfig
+    false_alarms: float = 1 / 5000  # a healthy window and machine, where nothing is marked
+    false_share: float = 0.10  # of the healthy windows of a machine never seen, where faults are marked
+    ridge: float = 0.03  # per marked window
+    every: int = 4  # marked windows of which one is learned from: neighbours say nearly the same
+    fewest_units: int = 5  # machines from which on a class has units of its own
+    fewest_marked: int = 3  # machines with marked faults below which day zero stays
+    clear_windows: int = 10  # in a row clearly below the limit, after which an alarm is over
+    clear_share: float = 0.1  # of the score, that counts as clearly
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A machine that was listened to: n windows."""
+
+    machine: str
+    windows: Windows
+    healthy: NDArray[np.bool_]  # (n,) windows in which an alarm would be false
+    faulty: NDArray[np.bool_] | None = None  # (n,) marked as faulty; None: nobody has marked anything
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    condition: FloatArray  # (m, 2 C) after the healthy start
+    healthy: NDArray[np.bool_]
+    faulty: NDArray[np.bool_] | None
+
+
+def train(runs: Sequence[Run], config: AnomalyConfig, *, seed: int, say: Say) -> Model:
+    """Return the model of a class; raises `DataInsufficient` when no run is longer than its healthy start."""
+    view, seen = _look(runs, config)
+    if not seen:
+        raise DataInsufficient(
+            f"no machine has more than the {config.view.start_windows} windows that make its healthy start"
+        )
+    marked = {name: s for name, s in seen.items() if s.faulty is not None}
+    learned = len(marked) >= config.fewest_marked and any(s.faulty is not None and s.faulty.any() for s in marked.values())
+    network = _marked(marked, config) if learned else _day_zero(seen, config)
+    say(f"{len(seen)} machines, {'marked faults of ' + str(len(marked)) if learned else 'day zero'}")
+    probe = _probe(seen)
+    outputs = (DEGRADATION,)
+    data, off = export(network, probe, output_shapes(outputs))
+    inputs = Departures((LEVEL,), view).inputs
+    return Model(
+        onnx=data,
+        features=(LEVEL,),
+        view=view,
+        inputs=inputs,
+        outputs=outputs,
+        thresholds=_thresholds(config, learned=learned),
+        coverage="no intervals: an anomaly score is no remaining life",
+        evaluation=_facts(network, seen, learned=learned),
+        parity_max_abs=off,
+        lineage=_lineage(runs, config, seed),
+        probe=probe,
+    )
+
+
+def _look(runs: Sequence[Run], config: AnomalyConfig) -> tuple[DeparturesConfig, dict[str, _Seen]]:
+    """The view with its units, and what it sees of each run after the healthy start."""
+    starts = [spread for run in runs if (spread := _walk(run, config.view)[1])]
+    view = config.view
+    if len(starts) >= config.fewest_units:
+        view = msgspec.structs.replace(view, units=tuple(np.median(starts, axis=0).tolist()))
+    seen = {}
+    for run in runs:
+        found, _ = _walk(run, view)
+        at = np.array([i for i, c in enumerate(found) if c is not None], dtype=np.intp)
+        if at.size:
+            condition = np.stack([c for c in found if c is not None])
+            faulty = None if run.faulty is None else run.faulty[at]
+            seen[run.machine] = _Seen(condition, run.healthy[at], faulty)
+    return view, seen
+
+
+def _walk(run: Run, view: DeparturesConfig) -> tuple[list[FloatArray | None], tuple[float, ...]]:
+    departures = Departures((LEVEL,), view)
+    return [departures.update(t, levels) for t, levels in run.windows], departures.spread
+
+
+def _day_zero(seen: Mapping[str, _Seen], config: AnomalyConfig) -> DepartureNetwork:
+    """The lowest limit that keeps the budget of false alarms."""
+    network = DepartureNetwork(next(iter(seen.values())).condition.shape[1])
+    healthy = sum(int(s.healthy.sum()) for s in seen.values())
+    allowed = math.floor(healthy * config.false_alarms)
+    most = {name: np.abs(s.condition[:, s.condition.shape[1] // 2 :]).max(axis=1) for name, s in seen.items()}
+    for limit in _LIMITS:
+        network.bias.fill_(-math.log1p(limit))
+        false = sum(int(s.healthy[_raised(most[n], limit, config)].sum()) for n, s in seen.items())
+        if false <= allowed:
+            break
+    return network
+
+
+def _raised(most: Array | FloatArray, limit: float, config: AnomalyConfig) -> list[int]:
+    """The windows in which an alarm is raised."""
+    score = (1.0 + most) / (2.0 + most + limit)
+    raised, stands, clear = [], False, 0
+    for i, value in enumerate(score.tolist()):
+        clear = clear + 1 if value < LIMIT - config.clear_share else 0
+        if stands and clear >= config.clear_windows:
+            stands = False
+        elif not stands and value >= LIMIT:
+            stands = True
+            raised.append(i)
+    return raised
+
+
+def _marked(seen: Mapping[str, _Seen], config: AnomalyConfig) -> DepartureNetwork:
+    """Learn from all; the limit is where the share of false windows is kept on machines left out in turn."""
+    rows = {name: (_logs(s.condition), s.faulty[:]) for name, s in seen.items() if s.faulty is not None}
+    false = []
+    for left in rows:
+        weight, bias, scale = _fit([r for name, r in rows.items() if name != left], config)
+        x, faulty = rows[left]
+        false.append((np.clip(x / scale, -LARGEST, LARGEST) @ weight + bias)[~faulty])
+    limit = float(np.quantile(np.concatenate(false), 1.0 - config.false_share))
+    weight, bias, scale = _fit(list(rows.values()), config)
+    network = DepartureNetwork(len(weight))
+    network.scale.copy_(torch.from_numpy(scale))
+    network.weight.copy_(torch.from_numpy(weight))
+    network.bias.fill_(bias - limit)
+    network.day_zero.zero_()
+    return network
+
+
+def _logs(condition: FloatArray) -> Array:
+    x = condition.astype(np.float64)
+    return np.sign(x) * np.log1p(np.abs(x))
+
+
+def _fit(rows: Sequence[tuple[Array, NDArray[np.bool_]]], config: AnomalyConfig) -> tuple[Array, float, Array]:
+    """Ridge logistic regression by Newton's method: weights (2 C,), bias, scale (2 C,) of the inputs."""
+    x = np.concatenate([x[:: config.every] for x, _ in rows])
+    y = np.concatenate([f[:: config.every] for _, f in rows]).astype(np.float64)
+    scale = np.sqrt((x**2).mean(axis=0)) + 1e-6
+    x = np.column_stack([np.clip(x / scale, -LARGEST, LARGEST), np.ones(len(x))])
+    ridge = np.diag([config.ridge * len(x)] * (x.shape[1] - 1) + [1e-9])
+    w = np.zeros(x.shape[1])
+    for _ in range(_STEPS):
+        p = 1.0 / (1.0 + np.exp(-np.clip(x @ w, -30.0, 30.0)))
+        bend = np.maximum(p * (1.0 - p), 1e-4)
+        step = np.linalg.solve((x * bend[:, None]).T @ x + ridge, x.T @ (y - p) - ridge @ w)
+        w = w + step
+        if np.abs(step).max() < 1e-8:
+            break
+    return w[:-1], float(w[-1]), scale
+
+
+def _thresholds(config: AnomalyConfig, *, learned: bool) -> Thresholds:
+    """A learned score is judged window by window, as its marks were; a departure stands until it is clearly over."""
+    if learned:
+        return Thresholds(warn=LIMIT, act=0.9, deadband=0.0, on_delay_windows=1, off_delay_windows=1)
+    return Thresholds(
+        warn=LIMIT, act=0.9, deadband=config.clear_share, on_delay_windows=1, off_delay_windows=config.clear_windows
+    )
+
+
+def _facts(network: DepartureNetwork, seen: Mapping[str, _Seen], *, learned: bool) -> dict[str, Any]:
+    facts: dict[str, Any] = {"machines": len(seen), "windows": sum(len(s.condition) for s in seen.values())}
+    if learned:
+        return facts | {"limit": "by machines left out in turn", "faults": "marked"}
+    return facts | {"limit": round(math.expm1(-float(network.bias)), 3), "faults": "none marked"}
+
+
+def _probe(seen: Mapping[str, _Seen]) -> FloatArray:
+    """Eight windows of each of the first machines, at most 64 in all."""
+    few = list(seen.values())[:8]
+    return np.concatenate([s.condition[np.linspace(0, len(s.condition) - 1, 8).round().astype(int)] for s in few])
+
+
+def _lineage(runs: Sequence[Run], config: AnomalyConfig, seed: int) -> Lineage:
+    digest = hashlib.sha256()
+    for run in runs:
+        digest.update(run.machine.encode())
+        for time_s, levels in run.windows:
+            digest.update(np.float64(time_s).tobytes() + b"".join(n.encode() + v.tobytes() for n, v in levels.items()))
+        digest.update(run.healthy.tobytes() + (b"" if run.faulty is None else run.faulty.tobytes()))
+    return Lineage(
+        dataset=digest.hexdigest(),
+        machines=tuple(run.machine for run in runs),
+        configuration=msgspec.to_builtins(config),
+        seed=seed,
+        versions=versions(),
+    )
