@@ -1,8 +1,8 @@
 """Slow channels against their own healthy start and against where they stood lately.
 
 For machines on which nothing has ever failed: what a healthy start teaches is each channel's level and how far it
-wanders. Two departures a channel follow from it: of the fast average from the start's median, and from a slow level that
-goes along with what is harmless (seasons, running in). A pause makes the slow level start anew: a machine that was
+wanders. Two departures a channel follow from it: of the fast average from the start's median, and from a slow level
+that goes along with what is harmless (seasons, running in). A pause makes the slow level start anew: a machine that was
 switched off may come back at another level, and that alone is no fault.
 """
 
@@ -34,7 +34,9 @@ class DeparturesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     fast_windows: float = 4.0  # time constant of the fast average
     slow_windows: float = 200.0  # time constant of the slow level
     pause_steps: float = 30.0  # a gap of more than so many usual steps is a pause
-    units: tuple[float, ...] = ()  # of each channel, learned of its class; empty: how far the machine's own start wanders
+    units: tuple[
+        float, ...
+    ] = ()  # of each channel, learned of its class; empty: how far the machine's own start wanders
 
     def problem(self) -> str:
         """What makes these settings useless, in a sentence; empty if nothing does."""
@@ -66,7 +68,7 @@ class _State(msgspec.Struct):
 
 
 class Departures:
-    """The condition vector of one machine: of each channel the departure from its start, then of each from its slow level.
+    """The condition vector of one machine: of each channel the departure from its start, then from its slow level.
 
     A channel that is missing in a window keeps its averages; one that was missing in half of the start departs by 0.
     """

@@ -1,7 +1,8 @@
 """Departures to an anomaly score: what day zero knows, and what labelled hours of other machines add.
 
-Day zero: the channel that departs most from its slow level, in units of its own wandering, against a limit. Where people
-have marked faults on machines of the class, signed weights say which departures of which channels belong to faults.
+Day zero: the channel that departs most from its slow level, in units of its own wandering, against a limit. Where
+people have marked faults on machines of the class, signed weights say which departures of which channels belong to
+faults.
 Large departures are taken by their logarithm, so that one wild channel does not drown the others. The limit is inside
 the graph: a score of `LIMIT` is always where the alarm begins.
 """
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 LIMIT = 0.5
+STEEP = 2.0  # of day zero: a score 20 % above the limit is a departure some 20 % above it
 LARGEST = 4.0  # of an input in its own units; what learning never saw must not be extrapolated
 
 
@@ -28,7 +30,7 @@ class DepartureNetwork(nn.Module):
         self.register_buffer("scale", torch.ones(inputs))
         self.register_buffer("weight", torch.zeros(inputs))
         self.register_buffer("bias", torch.zeros(1))
-        self.register_buffer("day_zero", torch.ones(1))  # 1 as long as no weight was learned
+        self.register_buffer("day_zero", torch.full((1,), STEEP))  # 0 once weights were learned
 
     def forward(self, condition: Tensor) -> tuple[Tensor]:
         """(N, 2 C) -> score (N,)."""

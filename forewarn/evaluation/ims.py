@@ -1,0 +1,136 @@
+"""Bearings run to failure, heard as ready-made features (IMS): one line for each snapshot and bearing.
+
+A bearing is a machine with the RMS of its acceleration as its slow channel; one with two sensors is in alarm when one
+of them is. Other features of one-second snapshots are too wild for any budget (`training/LOG.md`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.sensors.recording import Recording
+from forewarn.evaluation.benchmark import Line, Say
+from forewarn.evaluation.files import read_lines, recordings
+from forewarn.evaluation.slow import bundle_of, hear, levels, part_of, score_of
+from models.departures import DeparturesConfig
+from models.errors import DataInsufficient, WrongUse
+from training.anomaly import AnomalyConfig, Run
+
+CLASS = "rolling_bearing"
+START = 150  # snapshots: one day at 10 min
+HEALTHY = 0.5  # share of a run to failure in which any alarm is false
+TOO_EARLY_H = 80.0  # before the end; an alarm before is false
+RMS_FACTOR, RMS_ROWS = 1.15, 3  # the floor: so far above the start's median, so many snapshots in a row
+FAILED = {"1": ("3", "4"), "2": ("1",), "3": ("3",)}  # bearings with damage at the end of each set, as published
+_CHANNEL = re.compile(r"Bearing(\d+)_ch(\d+)_rms")
+_SET = re.compile(r"ims_set(\d+)")
+_CONFIG = AnomalyConfig(view=DeparturesConfig(channels=("rms",), start_windows=START))
+
+
+def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[Line]:
+    """Set the limit on the first halves of the runs; rows are counted from 0."""
+    runs = []
+    for recording in recordings(train_on, say):
+        for parts in bearings(recording).values():
+            for part in parts:
+                heard = levels(part)
+                healthy = np.arange(len(heard)) < HEALTHY * len(heard)
+                runs.append(Run(part.name, heard, healthy))
+    if not runs:
+        raise DataInsufficient("no bearing's RMS", where=str(train_on), mend="columns are called Bearing1_ch1_rms")
+    bundle = bundle_of(runs, _CONFIG, CLASS, seed=seed, say=say)
+    for recording in recordings(test_on, say):
+        if not (found := bearings(recording)):
+            say(f"nothing will be said of {recording.name}: it has no column like Bearing1_ch1_rms")
+        for bearing, parts in found.items():
+            key = {"set": set_of(recording), "bearing": int(bearing)}
+            for both in zip(*(hear(part, bundle, say) for part in parts), strict=False):
+                worst = max(score_of(said) for said in both)
+                alarm = any(said.alarm for said in both)
+                yield {**key, "row": both[0].window - 1, "score": worst, "alarm": alarm}
+
+
+def bearings(recording: Recording) -> dict[str, list[Recording]]:
+    """The recordings of each bearing, one a sensor."""
+    found: dict[str, list[Recording]] = {}
+    for channel in recording.machine.channels:
+        if match := _CHANNEL.fullmatch(channel.name):
+            bearing, sensor = match.groups()
+            name = f"{recording.name}-bearing{bearing}-ch{sensor}"
+            found.setdefault(bearing, []).append(part_of(recording, name, {"rms": channel.name}))
+    return found
+
+
+def set_of(recording: Recording) -> str:
+    """The number in a file's name, or the name where it has none."""
+    match = _SET.fullmatch(recording.name)
+    return match.group(1) if match else recording.name
+
+
+def score(test_on: Path, file: Path) -> dict[str, Any]:
+    """Return by set: hours from the first alarm on each failed bearing to the end, alarms before, and an RMS rule's.
+
+    Raises `WrongUse` when nothing is said about a set.
+    """
+    said = read_lines(file, by=["set", "bearing"], order="row")
+    sets: dict[str, Any] = {}
+    for recording in recordings(test_on, lambda _: None):
+        name, parts = set_of(recording), bearings(recording)
+        if not parts:
+            continue
+        if missing := [b for b in parts if (name, b) not in said]:
+            raise WrongUse(f"nothing is said about bearing {missing[0]} of set {name}", where=str(file))
+        times = np.array([r.offset_ns for r in recording.read()]) * 1e-9 / 3600.0
+        left = times[-1] - times
+        ours = {b: [int(line["row"]) for line in said[name, b] if line["alarm"]] for b in parts}
+        rule = {b: sorted({row for part in found for row in rms_rule(part)}) for b, found in parts.items()}
+        sets[name] = {
+            "ours": judge(ours, left, FAILED.get(name, ())),
+            "rms_rule": judge(rule, left, FAILED.get(name, ())),
+        }
+    if not sets:
+        raise WrongUse("no set of bearings", where=str(test_on), mend="columns are called Bearing1_ch1_rms")
+    return {"sets": sets}
+
+
+def rms_rule(part: Recording) -> list[int]:
+    """Rows in which the RMS was above the limit in the last rows: the floor."""
+    rms = np.array([float(r.samples["rms"][0]) for r in part.read()])
+    above = rms > RMS_FACTOR * np.median(rms[:START])
+    above[:START] = False
+    return [i for i in range(RMS_ROWS - 1, len(rms)) if above[i - RMS_ROWS + 1 : i + 1].all()]
+
+
+def judge(alarms: Mapping[str, Sequence[int]], left_h: Any, failed: Sequence[str]) -> dict[str, Any]:
+    """Hours left at the first alarm that is not too early on a failed bearing (None: missed), and what was false.
+
+    False is an alarm in more than 80 h before the end, and one on a sound bearing before the first right one.
+    """
+    right = {
+        b: next((float(left_h[i]) for i in alarms[b] if left_h[i] <= TOO_EARLY_H), None) for b in failed if b in alarms
+    }
+    first = max((h for h in right.values() if h is not None), default=0.0)
+    false = {b: sum(left_h[i] > (TOO_EARLY_H if b in failed else first) for i in rows) for b, rows in alarms.items()}
+    return {
+        "lead_h": {b: None if h is None else round(h, 2) for b, h in right.items()},
+        "false_rows": {b: int(n) for b, n in false.items() if n},
+        "first_false_h": {b: round(float(left_h[alarms[b][0]]), 1) for b, n in false.items() if n},
+    }
+
+
+def describe(result: Mapping[str, Any]) -> Sequence[str]:
+    """Two lines a set."""
+    lines = []
+    for name, both in result["sets"].items():
+        for who, f in both.items():
+            lead = ", ".join(f"bearing {b} {'missed' if h is None else f'{h} h'}" for b, h in f["lead_h"].items())
+            false = ", ".join(
+                f"bearing {b} {n} rows from {f['first_false_h'][b]} h" for b, n in f["false_rows"].items()
+            )
+            lines.append(f"set {name} {who:<9} before the end: {lead or 'not known'}; false: {false or 'none'}")
+    return lines

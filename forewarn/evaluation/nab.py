@@ -1,0 +1,127 @@
+"""One temperature (NAB): one line for each row; an alarm is a row in which one is raised, as NAB counts them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.detection.trigger import NORMAL, Limits, Trigger
+from edge.sensors.recording import Recording
+from edge.types import AlarmChange
+from forewarn.evaluation.benchmark import Line, Say
+from forewarn.evaluation.files import read_lines, recordings
+from forewarn.evaluation.nab_score import Windows, nab_score
+from forewarn.evaluation.slow import bundle_of, hear, levels, score_of
+from models.departures import DeparturesConfig
+from models.errors import RecordingRejected, WrongUse
+from training.anomaly import LIMIT, AnomalyConfig, Run
+
+CLASS = "thermometer"
+START = 750  # rows at most; NAB's probation is 15 % of a file, at most 750
+SHARE = 0.15
+FLOOR_S = 47 * 3600.0  # an alarm every 47 h, whatever happens
+FACTORS = (0.8, 1.0, 1.2)  # of the limit
+_CONFIG = AnomalyConfig(view=DeparturesConfig(channels=("value",), start_windows=START))
+
+
+class Labels(msgspec.Struct):
+    """What lies beside a file: instants and windows of its anomalies."""
+
+    windows: list[tuple[str, str]]
+    probationary_rows: int = START
+
+
+def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[Line]:
+    """Set the limit on the rows outside the marked windows; rows are counted from 0."""
+    runs = []
+    for recording in recordings(train_on, say):
+        times = times_ns(recording)
+        healthy = np.ones(len(times), np.bool_)
+        for first, last in marked(recording, times) or []:
+            healthy[first : last + 1] = False
+        runs.append(Run(recording.name, levels(recording), healthy))
+    bundle = bundle_of(runs, _CONFIG, CLASS, seed=seed, say=say)
+    for recording in recordings(test_on, say):
+        for said in hear(recording, bundle, say):
+            raised = any(c.change is AlarmChange.RAISED and c.source for c in said.changes)
+            yield {"file": recording.name, "row": said.window - 1, "score": score_of(said), "alarm": raised}
+
+
+def times_ns(recording: Recording) -> NDArray[np.int64]:
+    """(n,) event times of the rows."""
+    return np.array([recording.start_ns + r.offset_ns for r in recording.read()], np.int64)
+
+
+def marked(recording: Recording, times: NDArray[np.int64]) -> Windows | None:
+    """First and last row of each marked window; None without the JSON file of labels beside it."""
+    file = recording.path.with_suffix(".json")
+    if not file.exists():
+        return None
+    try:
+        labels = msgspec.json.decode(file.read_bytes(), type=Labels)
+        edges = [[np.datetime64(t).astype("datetime64[ns]").astype(np.int64) for t in w] for w in labels.windows]
+    except (msgspec.DecodeError, ValueError) as e:
+        raise RecordingRejected(f"holds no labels of NAB: {e}", where=str(file), mend="copy it again") from e
+    rows = [(int(np.searchsorted(times, a)), int(np.searchsorted(times, b, side="right")) - 1) for a, b in edges]
+    return [(first, last) for first, last in rows if first <= last]
+
+
+def score(test_on: Path, file: Path) -> dict[str, Any]:
+    """Return NAB's standard score by file, beside an alarm every 47 h; and at 0.8 and 1.2 times the limit.
+
+    Raises `WrongUse` when nothing is said about a file with labels.
+    """
+    said = {key[0]: lines for key, lines in read_lines(file, by=["file"], order="row").items()}
+    files: dict[str, dict[str, Any]] = {}
+    for recording in recordings(test_on, lambda _: None):
+        times = times_ns(recording)
+        windows = marked(recording, times)
+        if windows is None:
+            continue
+        if recording.name not in said:
+            raise WrongUse(f"nothing is said about {recording.name}", where=str(file))
+        files[recording.name] = _file(said[recording.name], times, windows)
+    if not files:
+        raise WrongUse("no file with labels", where=str(test_on), mend="put the JSON files of labels beside them")
+    return {"files": files}
+
+
+def _file(lines: Sequence[Line], times: NDArray[np.int64], windows: Windows) -> dict[str, Any]:
+    probation = min(int(SHARE * len(times)), START)
+    raised = [int(line["row"]) for line in lines if line["alarm"]]
+    step = max(round(FLOOR_S / (float(np.median(np.diff(times))) * 1e-9)), 1)
+    scores = [float(line["score"]) for line in lines]
+    return {
+        "ours": nab_score(raised, windows, probation),
+        "every_47_h": nab_score(range(probation, len(times), step), windows, probation),
+        "at_limit": {str(f): nab_score(raised_at(scores, LIMIT * f), windows, probation) for f in FACTORS},
+    }
+
+
+def raised_at(scores: Sequence[float], limit: float) -> list[int]:
+    """Rows in which the device would raise an alarm with another limit."""
+    limits = Limits(limit, 1.0, _CONFIG.clear_share, 1, _CONFIG.clear_windows)
+    trigger, before, raised = Trigger(), NORMAL, []
+    for row, value in enumerate(scores):
+        level = trigger.update(value, limits)
+        if before == NORMAL < level:
+            raised.append(row)
+        before = level
+    return raised
+
+
+def describe(result: Mapping[str, Any]) -> Sequence[str]:
+    """One line a file and kind of alarm."""
+    lines = [f"{'':<44}{'NAB':>8}{'windows':>9}{'outside':>9}"]
+    for name, file in result["files"].items():
+        kinds = {"ours": file["ours"], "every 47 h": file["every_47_h"]}
+        kinds |= {f"at {f} of the limit": figures for f, figures in file["at_limit"].items()}
+        for kind, f in kinds.items():
+            found = f"{f['found']}/{f['windows']}"
+            lines.append(f"{f'{name[:24]} {kind}':<44}{f['score']:>8.1f}{found:>9}{f['outside']:>9}")
+    return lines

@@ -1,0 +1,98 @@
+"""Slow channels from a folder to lines and figures, on tiny folders in the data sets' formats."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from forewarn.evaluation import ims, nab, skab
+from forewarn.evaluation.nab_score import nab_score
+from models.errors import WrongUse
+
+FIRST = datetime(2020, 3, 1)
+
+
+def table(path: Path, step_s: float, time: str, **columns: np.ndarray) -> None:
+    rows = len(next(iter(columns.values())))
+    stamps = [str(FIRST + timedelta(seconds=step_s * i)) for i in range(rows)]
+    pq.write_table(pa.table({time: stamps, **columns}), path)
+
+
+def pump(path: Path, seed: int, *, rows: int = 560) -> None:
+    rng = np.random.default_rng(seed)
+    marks = np.zeros(rows, np.int64)
+    marks[450:520] = 1
+    flow, heat = rng.standard_normal((2, rows))
+    table(path, 1.0, "datetime", Flow=120.0 + flow - 8.0 * marks, Heat=70.0 + heat, anomaly=marks)
+
+
+def saved(lines: list, path: Path) -> Path:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def test_a_pump_learns_from_marks_and_a_cut_stream_gives_the_same_lines(tmp_path: Path) -> None:
+    train, test = tmp_path / "train", tmp_path / "test"
+    train.mkdir()
+    test.mkdir()
+    for n in range(3):
+        pump(train / f"pump_{n}.parquet", n)
+    pump(test / "whole.parquet", 9)
+    pq.write_table(pq.read_table(test / "whole.parquet").drop(["anomaly"])[:487], test / "cut.parquet")
+    (test / "broken.parquet").write_bytes(b"PAR1 and nothing else")
+    told: list[str] = []
+    lines = list(skab.evaluate(train, test, seed=7, say=told.append))
+    assert any("broken" in t for t in told)
+    by_file = {n: [{**line, "file": ""} for line in lines if line["file"] == n] for n in ("whole", "cut")}
+    assert by_file["cut"] == by_file["whole"][:487]
+    result = skab.score(test, saved(lines, tmp_path / "lines.jsonl"))
+    assert result["all"]["ours"]["f1"] > 0.85
+    assert result["all"]["all_anomalous"]["far"] == 100
+
+
+def test_a_temperature_with_a_fault_is_found(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    value = 70.0 + rng.standard_normal(1400) + 3.0 * np.sin(np.arange(1400) * 2 * np.pi / 24)
+    value[1200:1230] += 25.0
+    table(tmp_path / "room.parquet", 3600.0, "timestamp", value=value)
+    edges = [str(FIRST + timedelta(hours=h)) for h in (1190, 1260)]
+    labels = {"windows": [edges], "labels": [edges[0]], "probationary_rows": 210}
+    (tmp_path / "room.json").write_text(json.dumps(labels))
+    lines = list(nab.evaluate(tmp_path, tmp_path, seed=7, say=lambda _: None))
+    result = nab.score(tmp_path, saved(lines, tmp_path / "lines.jsonl"))["files"]["room"]
+    assert result["ours"]["found"] == 1
+    assert result["ours"] == result["at_limit"]["1.0"]
+    assert result["ours"]["score"] > result["every_47_h"]["score"]
+
+
+def test_a_bearing_that_grows_loud_is_named_and_its_neighbour_is_not(tmp_path: Path) -> None:
+    rms = 0.08 + 0.001 * np.random.default_rng(2).standard_normal((2, 400))
+    rms[0, 350:] += np.linspace(0.02, 0.1, 50)
+    table(tmp_path / "ims_set2.parquet", 600.0, "timestamp", Bearing1_ch1_rms=rms[0], Bearing2_ch1_rms=rms[1])
+    lines = list(ims.evaluate(tmp_path, tmp_path, seed=7, say=lambda _: None))
+    result = ims.score(tmp_path, saved(lines, tmp_path / "lines.jsonl"))["sets"]["2"]["ours"]
+    assert result == {"lead_h": {"1": pytest.approx(8.2, abs=0.2)}, "false_rows": {}, "first_false_h": {}}
+
+
+def test_nothing_said_is_a_clear_line(tmp_path: Path) -> None:
+    pump(tmp_path / "pump.parquet", 1)
+    with pytest.raises(WrongUse, match="pump"):
+        skab.score(tmp_path, saved([], tmp_path / "lines.jsonl"))
+
+
+def test_nabs_score_by_hand() -> None:
+    windows = [(100, 199)]
+    assert nab_score([], windows, 50)["score"] == 0
+    assert nab_score([100, 150], windows, 50)["score"] == 100
+    assert nab_score([10], windows, 50)["score"] == 0  # probation
+    assert nab_score([60, 100], windows, 50)["score"] == pytest.approx(100 - 0.11 * 50)
+    # the middle: y = -(199 - 150 + 1) / 100 = -0.5: (2 / (1 + e^-2.5) - 1) / (2 / (1 + e^-5) - 1) = 0.8598
+    assert nab_score([150], windows, 50)["score"] == pytest.approx(50 * (1 + 0.8598), abs=0.01)
+    # 10 rows behind: y = 10 / 99: 2 / (1 + e^(50/99)) - 1 = -0.2473
+    assert nab_score([100, 209], windows, 50)["score"] == pytest.approx(100 - 50 * 0.11 * 0.2473, abs=0.01)
