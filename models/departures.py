@@ -149,7 +149,8 @@ class Departures:
     def _condition(self, from_start: Array, from_slow: Array) -> FloatArray:
         units = np.array(self.config.units or self._s.own)
         both = np.concatenate([from_start / units, from_slow / units])
-        return np.where(np.isfinite(both), both, 0.0).astype(np.float32)
+        known = np.isfinite(np.tile(np.array(self._s.median, np.float64), 2))
+        return np.where(known, both, 0.0).astype(np.float32)
 
     def dump(self) -> bytes:
         """Return the whole state, to be restored by `load` after a restart."""

@@ -19,7 +19,8 @@ from forewarn.evaluation.nab_score import Windows, nab_score
 from forewarn.evaluation.slow import bundle_of, hear, levels, score_of
 from models.departures import DeparturesConfig
 from models.errors import RecordingRejected, WrongUse
-from training.anomaly import LIMIT, AnomalyConfig, Run
+from models.networks.departure import LIMIT
+from training.anomaly import AnomalyConfig, Run
 
 CLASS = "thermometer"
 START = 750  # rows at most; NAB's probation is 15 % of a file, at most 750
