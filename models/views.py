@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from models.departures import Departures, DeparturesConfig
 from models.history import FloatArray, History, HistoryConfig
 from models.lines import Lines, LinesConfig
+from models.memory import Memory, MemoryConfig
 
-ViewConfig = HistoryConfig | LinesConfig | DeparturesConfig  # a union of structs that are told apart by their tags
+# a union of structs that are told apart by their tags
+ViewConfig = HistoryConfig | LinesConfig | DeparturesConfig | MemoryConfig
 
 
 class View(Protocol):
@@ -56,3 +58,5 @@ def open_view(config: ViewConfig, features: Sequence[str]) -> View:
             return Lines(features, config)
         case DeparturesConfig():
             return Departures(features, config)
+        case MemoryConfig():
+            return Memory(features, config)

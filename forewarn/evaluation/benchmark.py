@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 Say = Callable[[str], None]
 Line = dict[str, Any]  # one JSON object of a file of `forewarn evaluate`
 
-NAMES = ("pronostia", "cwru", "hit_sm", "mfpt", "skab", "nab", "ims")
+NAMES = ("pronostia", "cmapss", "cwru", "hit_sm", "mfpt", "skab", "nab", "ims")
 
 
 class Benchmark(Protocol):

@@ -1,0 +1,63 @@
+"""From where a machine's slow channels have been to its remaining life, for a fleet that has failed often.
+
+* Small networks answer side by side and their mean counts: what one took for wear by chance, the others did not.
+* The life is learned up to a cap: a new machine shows nothing that could tell 200 from 300. The median never says more
+  than the cap; p95 is learned beyond it, so that it holds for a new machine, too.
+* Quantiles are the median less and plus steps that are never negative, so they cannot cross.
+* Degradation is the share of the cap that is gone.
+* All that a device would otherwise have to know (scaler, cap, widening) is inside the graph.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+_FARTHEST = 4.0  # scaled inputs beyond are cut: what training never saw must not be extrapolated
+_NARROW = 2.0  # learning starts with steps of softplus(-2), 0.13 of the cap
+
+
+class FleetNetwork(nn.Module):
+    """condition (N, D) -> degradation (N,), rul_s (N, 3): p05, p50, p95."""
+
+    location: Tensor
+    scale: Tensor
+    cap_s: Tensor
+    widening: Tensor
+
+    def __init__(self, inputs: int, members: int, *, width: int = 64, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.register_buffer("location", torch.zeros(inputs))
+        self.register_buffer("scale", torch.ones(inputs))
+        self.register_buffer("cap_s", torch.ones(1))
+        self.register_buffer("widening", torch.zeros(1))  # of both ends, in caps
+        self.dropout = nn.Dropout(dropout)
+        sizes = (inputs, width, width, 3)
+        bounds = [n**-0.5 for n in sizes]
+        self.weights = nn.ParameterList(
+            nn.Parameter(torch.empty(members, a, b).uniform_(-r, r))
+            for a, b, r in zip(sizes, sizes[1:], bounds, strict=False)
+        )
+        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(members, 1, b)) for b in sizes[1:])
+
+    def scaled(self, condition: Tensor) -> Tensor:
+        """(..., D) -> (..., D): inputs as the members take them."""
+        return torch.clamp((condition - self.location) / self.scale, -_FARTHEST, _FARTHEST)
+
+    def members(self, scaled: Tensor) -> Tensor:
+        """(1 or K, N, D) -> (K, N, 3): what each member says, median and steps down and up in caps."""
+        x = scaled
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            x = self.dropout(torch.relu(torch.matmul(x, weight) + bias))
+        said = torch.matmul(x, self.weights[-1]) + self.biases[-1]
+        steps = nn.functional.softplus(said[..., 1:] - _NARROW)
+        return torch.cat([said[..., :1], steps], dim=-1)
+
+    def forward(self, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, D) -> degradation (N,) 0 .. 1, rul_s (N, 3) in seconds."""
+        said = self.members(self.scaled(condition).unsqueeze(0)).mean(dim=0)
+        median = said[:, :1]
+        low, high = median - said[:, 1:2] - self.widening, median + said[:, 2:3] + self.widening
+        shown = torch.clamp(median, 0.0, 1.0)
+        low, high = torch.minimum(torch.relu(low), shown), torch.maximum(high, shown)
+        return 1.0 - shown.squeeze(1), torch.cat([low, shown, high], dim=1) * self.cap_s
