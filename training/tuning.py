@@ -121,7 +121,7 @@ def _load(checkpoint: Any) -> tuple[dict[Left, Weights], list[float]]:
     if checkpoint is None:
         return {}, []
     done: dict[Left, dict[str, Any]] = {}
-    with checkpoint.as_directory() as folder, np.load(Path(folder) / _WEIGHTS) as arrays:
+    with checkpoint.as_directory() as folder, np.load(Path(folder) / _WEIGHTS, allow_pickle=False) as arrays:
         for name in arrays.files:
             if name != "objectives":
                 key, _, parameter = name.partition("/")

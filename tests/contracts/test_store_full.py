@@ -41,8 +41,9 @@ def disk(tmp_path: Path) -> Iterator[Full]:
     ballast = store / "ballast"
 
     def fill() -> None:
-        with ballast.open("wb") as file, contextlib.suppress(OSError):
-            file.write(bytes(200 << 10))
+        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):  # a buffer would fail at its close
+            while file.write(bytes(200 << 10)):
+                pass
 
     cloud = Cloud(tmp_path, CloudConfig(segment_seconds=0.05, compact_seconds=0))
     yield Full(cloud, fill, ballast.unlink)

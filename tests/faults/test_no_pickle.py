@@ -13,7 +13,7 @@ import pytest
 
 from edge.sensors.formats.arrays import recordings as recordings_of
 from edge.sensors.formats.options import Options
-from models.bundle import FILES, unpack
+from models.bundle import unpack
 from models.errors import BundleRejected, RecordingRejected
 from models.graph import check_graph
 from tests.models.test_bundle import DATA, PARTS, content_of, packed_with, rezip
@@ -88,10 +88,10 @@ def mark(tmp_path: Path) -> Iterator[Path]:
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", content_of(DATA))
 def test_an_exploit_in_place_of_a_file_of_a_bundle_is_refused_and_never_runs(mark: Path, name: str):
     def look(data: bytes) -> None:
-        check_graph(unpack(data).onnx, inputs=len(PARTS.manifest.inputs))
+        check_graph(unpack(data).onnx, inputs=len(PARTS.manifest.inputs), outputs=PARTS.manifest.shapes)
 
     look(DATA)
     with pytest.raises(BundleRejected):
