@@ -13,7 +13,7 @@ from models.bundle import pack
 from models.features import WAVEFORM, schema_id
 from models.golden import Golden
 from models.history import History, HistoryConfig
-from models.manifest import FORMAT, INPUT, OUTPUTS, Lineage, Manifest, Thresholds
+from models.manifest import DEGRADATION, FORMAT, INPUT, RUL, Lineage, Manifest, Thresholds
 
 WIDTH = 100
 RATE_HZ = 25_600.0
@@ -33,8 +33,13 @@ def bundle(seed: int = 0) -> tuple[Manifest, bytes]:
         inputs=inputs,
         thresholds=Thresholds(warn=0.5, act=0.8),
         coverage="random weights",
-        lineage=Lineage(dataset="", machines=(), configuration={}, seed=seed, versions={}),
-        evaluation={},
+        lineage=Lineage(dataset="", machines=("a", "b", "c"), configuration={}, seed=seed, versions={}),
+        evaluation={  # what a registry asks for; nothing was judged
+            "split": "machine",
+            "machines": 3,
+            "classes": {"healthy": 1, "worn": 1},
+            "rul_mae_s": {"ours": 0.0, "constant": 0.0},
+        },
         parity_max_abs=0.0,
     )
     return manifest, _graph(len(inputs), seed)
@@ -47,14 +52,14 @@ def packed(name: str = "benchmark") -> tuple[str, bytes]:
     rng = np.random.default_rng(1)
     waveforms = rng.standard_normal((2, 2560), dtype=np.float32)
     condition = rng.standard_normal((4, len(manifest.inputs)), dtype=np.float32)
-    degradation, rul_s = LoadedBundle(manifest, onnx_file).infer(condition)
+    answer = LoadedBundle(manifest, onnx_file).infer(condition)
+    assert answer.rul_s is not None
     golden = Golden(
         rate_hz=RATE_HZ,
         waveforms=waveforms,
         features=golden_features(waveforms, RATE_HZ, manifest.features),
         condition=condition,
-        degradation=degradation,
-        rul_s=rul_s,
+        outputs={DEGRADATION: answer.degradation, RUL: answer.rul_s},
     )
     return name, pack(manifest, onnx_file, golden, "# A network with random weights, for benchmarks\n")
 
@@ -83,18 +88,18 @@ def _graph(inputs: int, seed: int) -> bytes:
         helper.make_node("Relu", ["b"], ["br"]),
         helper.make_node("Gemm", ["br", "wc", "bc"], ["c"]),
         helper.make_node("Sigmoid", ["c"], ["cs"]),
-        helper.make_node("Squeeze", ["cs", "axes"], [OUTPUTS[0]]),
+        helper.make_node("Squeeze", ["cs", "axes"], [DEGRADATION]),
         helper.make_node("Gemm", ["br", "wd", "bd"], ["d"]),
         helper.make_node("Softplus", ["d"], ["ds"]),
-        helper.make_node("Gemm", ["ds", "rising"], [OUTPUTS[1]]),
+        helper.make_node("Gemm", ["ds", "rising"], [RUL]),
     ]
     graph = helper.make_graph(
         nodes,
         "benchmark",
         [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", inputs])],
         [
-            helper.make_tensor_value_info(OUTPUTS[0], TensorProto.FLOAT, ["N"]),
-            helper.make_tensor_value_info(OUTPUTS[1], TensorProto.FLOAT, ["N", 3]),
+            helper.make_tensor_value_info(DEGRADATION, TensorProto.FLOAT, ["N"]),
+            helper.make_tensor_value_info(RUL, TensorProto.FLOAT, ["N", 3]),
         ],
         weights,
     )
