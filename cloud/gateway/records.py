@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cloud.ranges import Range, Ranges
-
-if TYPE_CHECKING:
-    from cloud.gateway.intake import Intake
 
 
 class Kind(enum.IntEnum):
@@ -198,11 +195,3 @@ class Share:
         if batch.last > self.head.sequence:
             self.head = Mark(batch.last, batch.digest)
         self.bytes += size
-
-
-@dataclass(slots=True)
-class Load:
-    """What one flush stores, all in one commit."""
-
-    shares: dict[Intake, Share] = field(default_factory=dict)
-    bytes: int = 0

@@ -14,7 +14,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import stamina
@@ -28,7 +28,7 @@ from cloud.gateway.budget import Budget
 from cloud.gateway.intake import Intake, Intakes
 from cloud.gateway.latest import Latest
 from cloud.gateway.metrics import Metrics
-from cloud.gateway.records import Batch, Load, Piece, Rejected, Share, Stream
+from cloud.gateway.records import Batch, Piece, Rejected, Share, Stream
 from cloud.gateway.segments import encode, group
 from cloud.lake.objects import new_key, sha256
 from cloud.ranges import Range, Ranges
@@ -50,6 +50,14 @@ class Closing:
 
     seconds: float
     bytes: int
+
+
+@dataclass(slots=True)
+class Load:
+    """What one flush stores, all in one commit."""
+
+    shares: dict[Intake, Share] = field(default_factory=dict)
+    bytes: int = 0
 
 
 class Writer:
