@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+import structlog
 
 from tests.servers import ceph
 from tests.servers import chromium as browser
@@ -27,6 +28,13 @@ ROOT = Path(__file__).resolve().parent.parent
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest, the whole loop, so that the other worker does the rest beside it."""
     items.sort(key=lambda item: "system" not in item.path.parts)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_are() -> Iterator[None]:
+    """A command that sets up logging in this process does so for its own test only."""
+    yield
+    structlog.reset_defaults()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
