@@ -11,6 +11,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from models.errors import Unavailable
 
+# Classes of SQLSTATE (PostgreSQL manual, appendix A): connection, rolled back, resources, intervention, system.
+_PASSING = {"08", "40", "53", "57", "58"}
+
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
@@ -34,12 +37,23 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def _mends_itself(error: DBAPIError) -> bool:
+    """Whether PostgreSQL says that it is starting, stopping or short of something.
+
+    pg8000 gives such a refusal the class of a wrong statement, as all that is not about integrity. `C` is the SQLSTATE.
+    """
+    said = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    return isinstance(said, dict) and str(said.get("C", ""))[:2] in _PASSING
+
+
 @contextmanager
 def _failures(engine: Engine) -> Iterator[None]:
     where = engine.url.render_as_string(hide_password=True)
     try:
         yield
-    except (IntegrityError, ProgrammingError):
-        raise  # an error of ours: waiting would not mend it
+    except (IntegrityError, ProgrammingError) as e:
+        if not _mends_itself(e):
+            raise  # an error of ours: waiting would not mend it
+        raise Unavailable(f"the catalogue does not answer: {e.args[0]}", where=where) from e
     except (DBAPIError, PoolTimeout, DisconnectionError, ConnectionError, TimeoutError) as e:
         raise Unavailable(f"the catalogue does not answer: {e.args[0] if e.args else e}", where=where) from e

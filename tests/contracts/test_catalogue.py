@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, select, text
+from sqlalchemy.exc import ProgrammingError
 
 from cloud.catalogue import migrations
 from cloud.catalogue import tables as t
@@ -23,6 +24,7 @@ from cloud.catalogue.migrate import configuration, migrate
 from cloud.catalogue.upsert import upsert
 from cloud.ranges import Ranges
 from models.errors import ConfigurationError, Unavailable
+from tests.servers.postgres import Postgres
 
 KEY = CursorKey("demo", "hall", "edge-1", 7)
 
@@ -249,3 +251,22 @@ def test_a_database_that_is_not_there_is_unavailable(tmp_path: Path, free_port: 
         with pytest.raises(Unavailable, match="catalogue does not answer"), reading(opened) as connection:
             connection.execute(text("SELECT 1"))
         opened.dispose()
+
+
+@pytest.mark.parametrize(
+    ("state", "raised"),
+    [
+        ("57P03", Unavailable),  # starting up
+        ("53300", Unavailable),  # too many connections
+        ("40P01", Unavailable),  # a deadlock
+        ("42P01", ProgrammingError),  # a statement of ours that is wrong stays an error of ours
+    ],
+)
+def test_what_mends_itself_is_told_from_what_is_wrong_by_the_servers_own_word(
+    postgres: Postgres, state: str, raised: type[Exception]
+):
+    opened = open_engine(str(postgres.create_database()))
+    refuse = f"DO $$ BEGIN RAISE EXCEPTION 'as a test asks' USING ERRCODE = '{state}'; END $$"
+    with pytest.raises(raised, match="as a test asks"), writing(opened) as connection:
+        connection.execute(text(refuse))
+    opened.dispose()
