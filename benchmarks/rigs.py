@@ -28,7 +28,7 @@ from forewarn.evaluation.rig_truth import SHORT, truths
 from forewarn.evaluation.rigs import examples_of
 from models.features import WAVEFORM
 from models.networks.faults import FAULTS, LINES
-from training.fault_fit import Example, FaultConfig, answer, fit
+from training.faults.fit import Example, FaultConfig, answer, fit
 
 SEEDS = (7, 8, 9, 10, 11)
 CONFIG = FaultConfig()

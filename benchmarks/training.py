@@ -17,16 +17,16 @@ import numpy as np
 
 from models.features import WAVEFORM
 from models.history import History
-from training import sweep
 from training.cluster import LOCAL, connected
 from training.config import TrainingConfig
 from training.dataset import Dataset, Life
-from training.folds import group_machines, plan
 from training.labels import degradation_target
-from training.on_ray import run_on_cluster
-from training.pipeline import Job, run_here
-from training.space import Range, candidates
-from training.tuning import run_on_tune
+from training.prognosis.folds import group_machines, plan
+from training.prognosis.on_ray import run_on_cluster
+from training.prognosis.pipeline import Job, run_here
+from training.sweep import search as sweep
+from training.sweep.space import Range, candidates
+from training.sweep.tuning import run_on_tune
 
 CANDIDATES, MACHINES, WINDOWS, STEPS = 20, 6, 600, 100
 EVERY_S = 60.0

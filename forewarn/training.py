@@ -20,14 +20,14 @@ from models.bundle import feature_hash, pack
 from models.errors import DataInsufficient
 from models.golden import Golden, needs_waveforms
 from models.manifest import FORMAT, Lineage, Manifest
-from training.card import write_card
 from training.config import TrainingConfig
 from training.dataset import Dataset, FloatArray, build
 from training.export import run_onnx
 from training.footprint import measure
 from training.labels import Maintenance
-from training.model import Model
-from training.pipeline import Runner, Say, Trained, train
+from training.model import Model, Say
+from training.prognosis.card import write_card
+from training.prognosis.pipeline import Runner, Trained, train
 
 if TYPE_CHECKING:
     from cloud.wiring import Cloud

@@ -20,7 +20,7 @@ from models.errors import ForewarnError
 from models.graph import check_graph
 from models.history import FloatArray
 from models.manifest import INPUT, OUTPUTS, RUL
-from training.fit import repeatable
+from training.repeatable import repeatable
 
 OPSET = 18
 IR_VERSION = 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ import torch
 from models.history import FloatArray
 from models.manifest import Lineage, Thresholds
 from models.views import ViewConfig
+
+Say = Callable[[str], None]  # told how far long work is, a line at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,10 +42,10 @@ def sweep(
     from cloud.wiring import open_cloud
     from forewarn.commands.train import runner
     from forewarn.training import read_dataset
-    from training import sweep_report
     from training.config import TrainingConfig
-    from training.space import candidates, load_space
-    from training.sweep import Task, choose, hold_back, judge_unseen, run_here
+    from training.sweep import report as sweep_report
+    from training.sweep.search import Task, choose, hold_back, judge_unseen, run_here
+    from training.sweep.space import candidates, load_space
 
     space, base = load_space(space_file), TrainingConfig()
     cloud = open_cloud(data)
@@ -58,7 +58,7 @@ def sweep(
     if ray == "off":
         found = run_here(task, say)
     else:
-        from training.tuning import run_on_tune
+        from training.sweep.tuning import run_on_tune
 
         found = run_on_tune(task, say, store=out / "trials", address=ray, at_once=at_once)
     best = choose(found).number

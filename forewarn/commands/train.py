@@ -14,7 +14,7 @@ from forewarn.commands.options import DATA
 
 if TYPE_CHECKING:
     from forewarn.training import Product
-    from training.pipeline import Runner
+    from training.prognosis.pipeline import Runner
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -60,7 +60,7 @@ def train(
         out.write_bytes(product.bundle)
         say(f"the bundle: {out}")
     if plot is not None:
-        from training.plot import plot_rul
+        from training.prognosis.plot import plot_rul
 
         plot_rul(product.trained.judged, plot)
         say(f"the picture: {plot}")
@@ -75,10 +75,10 @@ def train(
 def runner(ray: str) -> Runner:
     """Return what runs fits: this process for `off`, or a Ray cluster."""
     if ray == "off":
-        from training.pipeline import run_here
+        from training.prognosis.pipeline import run_here
 
         return run_here
-    from training.on_ray import on_cluster
+    from training.prognosis.on_ray import on_cluster
 
     return on_cluster(ray)
 

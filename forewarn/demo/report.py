@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from forewarn.demo.ledger import spans_ns
 from training.config import TrainingConfig
 from training.dataset import Life, build
-from training.floors import AgeFloor, ConstantFloor
 from training.labels import FAILED, Maintenance
 from training.metrics import Array, covered, rows_at, winkler
+from training.prognosis.floors import AgeFloor, ConstantFloor
 
 if TYPE_CHECKING:
     from cloud.wiring import Cloud

@@ -25,8 +25,8 @@ from forewarn.whatif import estimate, listen
 from models.errors import DataInsufficient
 from models.memory import MemoryConfig
 from training.dataset import build
-from training.fleet import FleetConfig, train_fleet
-from training.fleet_card import write_card
+from training.fleet.card import write_card
+from training.fleet.train import FleetConfig, train_fleet
 from training.labels import FAILED, Maintenance
 
 __all__ = ["describe", "evaluate", "score"]

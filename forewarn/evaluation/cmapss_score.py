@@ -16,7 +16,7 @@ from forewarn.evaluation.benchmark import Line
 from forewarn.evaluation.cmapss_files import subsets
 from forewarn.evaluation.files import read_lines
 from models.errors import WrongUse
-from training.fleet_figures import constant, line_in_age, measures
+from training.fleet.figures import constant, line_in_age, measures
 from training.metrics import Array
 
 CAP = 125.0  # cycles, on both sides

@@ -19,7 +19,7 @@ from forewarn.evaluation.files import read_lines, recordings
 from forewarn.evaluation.slow import bundle_of, hear, levels, part_of, score_of
 from models.departures import DeparturesConfig
 from models.errors import DataInsufficient, WrongUse
-from training.anomaly import AnomalyConfig, Run
+from training.anomaly.train import AnomalyConfig, Run
 
 CLASS = "rolling_bearing"
 START = 150  # snapshots: one day at 10 min

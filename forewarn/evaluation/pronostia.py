@@ -17,11 +17,12 @@ from forewarn.evaluation.files import recordings
 from forewarn.evaluation.pronostia_score import describe, score
 from forewarn.training import pack_bundle
 from forewarn.whatif import estimate, listen
-from training.card import write_card
 from training.config import TrainingConfig
 from training.dataset import build
 from training.labels import FAILED, Maintenance
-from training.pipeline import Say, run_here, train
+from training.model import Say
+from training.prognosis.card import write_card
+from training.prognosis.pipeline import run_here, train
 
 CLASS = "bearing"
 __all__ = ["describe", "evaluate", "score"]

@@ -26,10 +26,10 @@ from forewarn.training import pack_bundle
 from forewarn.whatif import listen
 from models.errors import RecordingRejected
 from models.views import open_view
-from training.faint import faint
-from training.fault_card import write_fault_card
-from training.fault_fit import Example, FaultConfig
-from training.faults import train
+from training.faults.card import write_fault_card
+from training.faults.faint import faint
+from training.faults.fit import Example, FaultConfig
+from training.faults.train import train
 
 CLASS = "bearing"
 _PIECES = 3  # windows that a faint copy of a recording is cut into: enough to see its lines come

@@ -15,7 +15,7 @@ from forewarn.evaluation.files import read_lines, recordings
 from forewarn.evaluation.slow import bundle_of, column, hear, levels, score_of
 from models.departures import DeparturesConfig
 from models.errors import DataInsufficient, WrongUse
-from training.anomaly import AnomalyConfig, Run
+from training.anomaly.train import AnomalyConfig, Run
 
 CLASS = "pump"
 START = 400  # rows of each file that are its healthy start

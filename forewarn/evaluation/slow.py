@@ -23,8 +23,8 @@ from forewarn.training import pack_bundle
 from forewarn.whatif import Said, listen
 from models.departures import LEVEL
 from models.errors import RecordingRejected
-from training.anomaly import AnomalyConfig, Run, train
-from training.anomaly_card import write_anomaly_card
+from training.anomaly.card import write_anomaly_card
+from training.anomaly.train import AnomalyConfig, Run, train
 
 Levels = list[tuple[float, dict[str, NDArray[np.float32]]]]
 

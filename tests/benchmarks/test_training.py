@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.training import _alike, lives
-from training.sweep import Trial
+from training.sweep.search import Trial
 
 
 def test_the_made_up_lives_are_the_same_each_time_and_wear_shows_in_them():

@@ -18,7 +18,7 @@ from forewarn.evaluation.cmapss_files import CYCLE_S, channels, recordings, subs
 from forewarn.evaluation.cmapss_score import describe, nasa, score
 from forewarn.whatif import estimate, listen
 from models.errors import DataInsufficient, RecordingRejected, WrongUse
-from training.fleet import FleetConfig
+from training.fleet.train import FleetConfig
 
 CUTS = {1: 60, 2: 90, 3: 31, 4: 120}
 

@@ -28,7 +28,7 @@ from forewarn.evaluation.rig_truth import bearing, truths
 from forewarn.evaluation.rigs import bundle_of, labelled, lines
 from models.errors import WrongUse
 from models.networks.faults import FAULTS
-from training.fault_fit import FaultConfig, answer, fit
+from training.faults.fit import FaultConfig, answer, fit
 
 BEARING = {"balls": 9, "ball_diameter_mm": 7.94, "pitch_diameter_mm": 39.04, "contact_deg": 0}
 RPM, RATE_HZ, WINDOWS = 1797.0, 12_000.0, 3

@@ -8,7 +8,7 @@ import pytest
 
 from tests.training.fleet import SMALL, fleet_labels, fleet_rows
 from training.dataset import Dataset, build
-from training.pipeline import Trained, run_here, train
+from training.prognosis.pipeline import Trained, run_here, train
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from forewarn.commands.train import train as command
 from models.bundle import unpack
 from models.errors import DataInsufficient, WrongUse
 from tests.training.fleet import LIVES, SMALL, fleet_labels, fleet_rows
-from training.pipeline import run_here
+from training.prognosis.pipeline import run_here
 
 QUICK = msgspec.structs.replace(SMALL, steps=5)
 

@@ -6,11 +6,11 @@ import pytest
 
 from tests.training.fleet import SMALL
 from tests.training.test_metrics import life
-from training.calibrate import Adjustment, adjust, choose_adjustment, choose_limits, promise
 from training.dataset import Dataset
-from training.fit import answer, fit
-from training.folds import Answers
 from training.metrics import covered, rows_at
+from training.prognosis.calibrate import Adjustment, adjust, choose_adjustment, choose_limits, promise
+from training.prognosis.fit import answer, fit
+from training.prognosis.folds import Answers
 
 PRIOR = np.log(np.array([0.1, 0.5, 1.2], np.float32))
 

@@ -12,12 +12,12 @@ import yaml
 from models.errors import ForewarnError
 from tests.training.fleet import SMALL
 from training import footprint
-from training.card import write_card
 from training.card_parts import Metric, header, share
 from training.dataset import Dataset
-from training.leak import _some, leaking_figures
 from training.metrics import rows_at
-from training.pipeline import Trained
+from training.prognosis.card import write_card
+from training.prognosis.leak import _some, leaking_figures
+from training.prognosis.pipeline import Trained
 
 
 @pytest.fixture

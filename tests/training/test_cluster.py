@@ -17,10 +17,10 @@ from tests.cloud.lake.filling import fill
 from tests.training.fleet import SMALL
 from training.cluster import _knock
 from training.dataset import Dataset
-from training.fit import Weights
-from training.folds import Left, group_machines, plan
-from training.on_ray import on_cluster, run_on_cluster
-from training.pipeline import Job, Trained, train
+from training.prognosis.fit import Weights
+from training.prognosis.folds import Left, group_machines, plan
+from training.prognosis.on_ray import on_cluster, run_on_cluster
+from training.prognosis.pipeline import Job, Trained, train
 
 QUICK = msgspec.structs.replace(SMALL, steps=2)
 Say = Callable[[str], None]

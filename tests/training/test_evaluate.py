@@ -6,11 +6,11 @@ import msgspec
 import numpy as np
 
 from tests.training.fleet import SMALL
-from training.calibrate import choose_adjustment
 from training.dataset import Dataset
-from training.evaluate import choose_model_limits, judge, summarise
-from training.fit import Weights, fit
-from training.folds import Groups, Left, answers_of, group_machines, lives_without, others, plan
+from training.prognosis.calibrate import choose_adjustment
+from training.prognosis.evaluate import choose_model_limits, judge, summarise
+from training.prognosis.fit import Weights, fit
+from training.prognosis.folds import Groups, Left, answers_of, group_machines, lives_without, others, plan
 
 QUICK = msgspec.structs.replace(SMALL, steps=10)
 

@@ -8,10 +8,10 @@ import pytest
 from models.errors import DataInsufficient
 from models.networks.faults import FAULTS
 from training.export import export
-from training.faint import faint
-from training.fault_card import write_fault_card
-from training.fault_fit import FEATURES, Example, FaultConfig, answer, fit
-from training.faults import judge, train
+from training.faults.card import write_fault_card
+from training.faults.faint import faint
+from training.faults.fit import FEATURES, Example, FaultConfig, answer, fit
+from training.faults.train import judge, train
 
 CONFIG = FaultConfig(steps=120)
 _LINE = {"outer_race": 0, "inner_race": 1}

@@ -7,7 +7,8 @@ import torch
 
 from tests.training.fleet import SMALL
 from training.dataset import Dataset
-from training.fit import Weights, answer, fit, repeatable
+from training.prognosis.fit import Weights, answer, fit
+from training.repeatable import repeatable
 
 QUICK = msgspec.structs.replace(SMALL, steps=20)
 

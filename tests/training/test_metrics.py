@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from training.dataset import Life
-from training.floors import AgeFloor, ConstantFloor
 from training.metrics import covered, first_alarm, rows_at, sustained, winkler
+from training.prognosis.floors import AgeFloor, ConstantFloor
 
 
 def life(whole_s: float, every_s: float = 10.0, machine: str = "M") -> Life:

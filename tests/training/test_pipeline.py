@@ -14,19 +14,19 @@ import onnx
 from models.graph import check_graph
 from models.manifest import output_shapes
 from tests.training.fleet import SMALL
-from training.card import write_card
 from training.dataset import Dataset
 from training.export import PARITY, run_onnx
-from training.folds import group_machines, plan
-from training.pipeline import Job, Trained, run_here
-from training.plot import plot_rul
+from training.prognosis.card import write_card
+from training.prognosis.folds import group_machines, plan
+from training.prognosis.pipeline import Job, Trained, run_here
+from training.prognosis.plot import plot_rul
 
 # Trains and exports in a process of its own; the dataset comes from the small fleet of these tests.
 _ELSEWHERE = """
 import hashlib
 from tests.training.fleet import SMALL, fleet_labels, fleet_rows
 from training.dataset import build
-from training.pipeline import run_here, train
+from training.prognosis.pipeline import run_here, train
 made = train(build(fleet_rows(), fleet_labels(), SMALL), SMALL, seed=3, run=run_here, say=lambda line: None)
 print(hashlib.sha256(made.onnx).hexdigest())
 """

@@ -13,15 +13,15 @@ import pytest
 
 from models.errors import ConfigurationError, DataInsufficient
 from tests.training.fleet import SMALL
-from training import sweep, tuning
 from training.config import TrainingConfig
 from training.dataset import Dataset
-from training.fit import Weights
-from training.folds import Left
-from training.pipeline import run_here
-from training.space import SPACE, Choices, Range, candidates, changed, load_space
-from training.sweep import STAGES, Task, Trial, choose, ends, hold_back, judge_unseen, stage_fits
-from training.sweep_report import Sweep, figures, markdown, plot, toml
+from training.prognosis.fit import Weights
+from training.prognosis.folds import Left
+from training.prognosis.pipeline import run_here
+from training.sweep import search, tuning
+from training.sweep.report import Sweep, figures, markdown, plot, toml
+from training.sweep.search import STAGES, Task, Trial, choose, ends, hold_back, judge_unseen, stage_fits
+from training.sweep.space import SPACE, Choices, Range, candidates, changed, load_space
 
 QUICK = msgspec.structs.replace(SMALL, steps=3, rows_per_life=40)
 
@@ -34,7 +34,7 @@ def task(dataset: Dataset) -> Task:
 
 @pytest.fixture(scope="module")
 def plain(task: Task) -> list[Trial]:
-    return sweep.run_here(task, lambda line: None)
+    return search.run_here(task, lambda line: None)
 
 
 def test_the_same_space_and_seed_give_the_same_candidates_and_the_first_is_what_there_is() -> None:

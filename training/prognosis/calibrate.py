@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from models.networks.condition import UNIT_S
 from training.config import TrainingConfig
 from training.dataset import Life
-from training.fit import Weights, log_ratio
-from training.folds import Answers
 from training.metrics import Array, covered, rows_at, sustained, winkler
+from training.prognosis.fit import Weights, log_ratio
+from training.prognosis.folds import Answers
 
 _TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _WIDENINGS = np.arange(0.0, 4.01, 0.02)  # of the log ratio; 4 is a factor of 55

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from training.dataset import Dataset, FloatArray, Life
-from training.fit import Weights, answer
+from training.prognosis.fit import Weights, answer
 
 Groups = tuple[tuple[str, ...], ...]
 Left = frozenset[int]  # numbers of the groups that a fit did not see

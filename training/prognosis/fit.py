@@ -5,8 +5,7 @@ Nothing here is random but by the seed, and one thread does the sums, so the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,24 +16,10 @@ from torch import Tensor, nn
 from models.networks.condition import QUANTILES, UNIT_S, ConditionNetwork
 from training.config import TrainingConfig
 from training.dataset import FloatArray, Life
+from training.repeatable import repeatable
 
 Weights = Mapping[str, NDArray[np.float32]]  # a state dict, as plain arrays
 _STILL = 1e-6  # an input that never moved is scaled as if it moved this much
-
-
-@contextmanager
-def repeatable(seed: int) -> Iterator[None]:
-    """One thread, deterministic kernels and seeded numbers inside; as it was before outside."""
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
 
 
 def fit(lives: Sequence[Life], config: TrainingConfig, seed: int) -> Weights:

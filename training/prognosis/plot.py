@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.evaluate import Judged
+from training.prognosis.evaluate import Judged
 
 _HOUR_S = 3600.0
 

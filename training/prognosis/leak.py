@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from training.calibrate import choose_adjustment
 from training.config import TrainingConfig
 from training.dataset import Dataset, Life
-from training.fit import answer, fit
-from training.folds import Answers
 from training.metrics import covered, rows_at, winkler
+from training.prognosis.calibrate import choose_adjustment
+from training.prognosis.fit import answer, fit
+from training.prognosis.folds import Answers
 
 _LEARNED = 0.8  # of the windows, drawn at random
 
@@ -23,7 +23,7 @@ _LEARNED = 0.8  # of the windows, drawn at random
 def leaking_figures(dataset: Dataset, config: TrainingConfig, seed: int) -> dict[str, Any]:
     """Fit on windows drawn at random from all lives, and judge at the usual cuts, which it did not see.
 
-    Their neighbours it did see, a few windows away. The measures are those of `training.evaluate.summarise`.
+    Their neighbours it did see, a few windows away. The measures are those of `training.prognosis.evaluate.summarise`.
     """
     random = np.random.default_rng(seed)
     weights = fit([_some(life, config, random) for life in dataset.lives], config, seed)

@@ -23,10 +23,9 @@ from models.networks.fleet import FleetNetwork
 from training.config import TrainingConfig
 from training.dataset import Dataset, Life
 from training.export import export
-from training.fit import repeatable
-from training.fleet_figures import Said, figures, widening
-from training.model import Model, versions
-from training.pipeline import Say
+from training.fleet.figures import Said, figures, widening
+from training.model import Model, Say, versions
+from training.repeatable import repeatable
 
 _STILL = 1e-6  # an input that never moved is scaled as if it moved this much
 

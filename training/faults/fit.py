@@ -20,7 +20,7 @@ from models.features import DIAGNOSED
 from models.history import FloatArray
 from models.lines import LinesConfig
 from models.networks.faults import FAULTS, LINES, FaultNetwork
-from training.fit import repeatable
+from training.repeatable import repeatable
 
 NORMAL, *PARTS = FAULTS
 FEATURES = (*(s.id for s in DIAGNOSED), "kurtosis@1")

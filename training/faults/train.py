@@ -16,7 +16,7 @@ from models.lines import Lines
 from models.manifest import DEGRADATION, FAULT, Lineage, Thresholds, output_shapes
 from models.networks.faults import FAULTS, LINES, FaultNetwork
 from training.export import export
-from training.fault_fit import NORMAL, PARTS, Example, FaultConfig, answer, fit
+from training.faults.fit import NORMAL, PARTS, Example, FaultConfig, answer, fit
 from training.model import Model, versions
 
 _NEVER = 1.5  # of a degradation that is 1 at most: which part is damaged does not say how badly

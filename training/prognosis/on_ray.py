@@ -13,9 +13,10 @@ from typing import Any
 
 from models.errors import ForewarnError, Unavailable
 from training.cluster import LOCAL, check_head, connected
-from training.fit import Weights
-from training.folds import Left
-from training.pipeline import Job, Runner, Say
+from training.model import Say
+from training.prognosis.fit import Weights
+from training.prognosis.folds import Left
+from training.prognosis.pipeline import Job, Runner
 
 _RETRIES = 3  # of a task whose worker died
 _POLL_S = 5.0  # how often a wait looks at its deadline and at the head

@@ -24,8 +24,7 @@ from models.history import FloatArray
 from models.manifest import DEGRADATION, Lineage, Thresholds, output_shapes
 from models.networks.departure import LARGEST, LIMIT, STEEP, DepartureNetwork
 from training.export import export
-from training.model import Model, versions
-from training.pipeline import Say
+from training.model import Model, Say, versions
 
 Array = NDArray[np.float64]
 Made = tuple[DepartureNetwork, dict[str, Any]]  # and what is known of its worth

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.space import changed
-from training.sweep import STAGES, Task, Trial, choose
+from training.sweep.search import STAGES, Task, Trial, choose
+from training.sweep.space import changed
 
 Figures = Mapping[str, Mapping[str, float]]  # who: measure
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.calibrate import Limits, choose_adjustment, choose_limits
 from training.config import TrainingConfig
 from training.dataset import Dataset, Life
-from training.floors import AgeFloor, ConstantFloor, Floor, rms_score
-from training.folds import Answers, Groups, Left, others
 from training.metrics import Array, covered, first_alarm, rows_at, winkler
+from training.prognosis.calibrate import Limits, choose_adjustment, choose_limits
+from training.prognosis.floors import AgeFloor, ConstantFloor, Floor, rms_score
+from training.prognosis.folds import Answers, Groups, Left, others
 
 RMS_MARGIN = 0.05  # log ratio, 5 %
 RMS_HIGHEST = 10.0  # log ratio; no limit in practice

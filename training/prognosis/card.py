@@ -7,8 +7,8 @@ from typing import Any
 
 from training.card_parts import Metric, header, made, share
 from training.dataset import Dataset
-from training.evaluate import Judged
-from training.pipeline import Trained
+from training.prognosis.evaluate import Judged
+from training.prognosis.pipeline import Trained
 
 _HOW_CHOSEN = """Figures of one seed; another moves each by some percent. The network's structure and settings were
 chosen by the left-out figures of four public bearings (`training/LOG.md` counts the attempts, and gives a later look at

@@ -18,10 +18,10 @@ import numpy as np
 
 from models.errors import Unavailable
 from training.cluster import connected
-from training.fit import Weights
-from training.folds import Left
-from training.pipeline import Say
-from training.sweep import KEPT, STAGES, Task, Trial, progress, run_stages
+from training.model import Say
+from training.prognosis.fit import Weights
+from training.prognosis.folds import Left
+from training.sweep.search import KEPT, STAGES, Task, Trial, progress, run_stages
 
 _RETRIES = 3  # of a trial whose worker died
 _WEIGHTS = "weights.npz"

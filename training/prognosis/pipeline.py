@@ -10,18 +10,16 @@ import msgspec
 import numpy as np
 
 from models.manifest import PROGNOSIS, Lineage, Thresholds, output_shapes
-from training import evaluate
-from training.calibrate import Adjustment, adjust, choose_adjustment, promise
 from training.config import TrainingConfig
 from training.dataset import Dataset, FloatArray
 from training.export import export
-from training.fit import Weights, fit, load
-from training.folds import Groups, Left, answers_of, group_machines, left_out, lives_without, plan
 from training.footprint import size
-from training.leak import leaking_figures
-from training.model import Model, versions
-
-Say = Callable[[str], None]
+from training.model import Model, Say, versions
+from training.prognosis import evaluate
+from training.prognosis.calibrate import Adjustment, adjust, choose_adjustment, promise
+from training.prognosis.fit import Weights, fit, load
+from training.prognosis.folds import Groups, Left, answers_of, group_machines, left_out, lives_without, plan
+from training.prognosis.leak import leaking_figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ Runner = Callable[[Job, Say], Mapping[Left, Weights]]  # runs a job's fits, in a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained(Model):
-    """A model of degradation and remaining life; `evaluation` is as `training.evaluate.summarise` gives it."""
+    """A model of degradation and remaining life; `evaluation`: see `evaluate.summarise`."""
 
     judged: tuple[evaluate.Judged, ...]
 

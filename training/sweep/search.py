@@ -18,15 +18,16 @@ import msgspec
 import numpy as np
 
 from models.errors import DataInsufficient
-from training.calibrate import choose_adjustment
 from training.config import TrainingConfig
 from training.dataset import Dataset
-from training.evaluate import judge
-from training.fit import Weights, answer
-from training.floors import AgeFloor, ConstantFloor
-from training.folds import Answers, Groups, Left, answers_of, group_machines, left_out, plan
 from training.metrics import Array, covered, rows_at, winkler
-from training.pipeline import Job, Runner, Say
+from training.model import Say
+from training.prognosis.calibrate import choose_adjustment
+from training.prognosis.evaluate import judge
+from training.prognosis.fit import Weights, answer
+from training.prognosis.floors import AgeFloor, ConstantFloor
+from training.prognosis.folds import Answers, Groups, Left, answers_of, group_machines, left_out, plan
+from training.prognosis.pipeline import Job, Runner
 
 STAGES = 3
 KEPT = 2  # one in so many candidates goes on after a stage

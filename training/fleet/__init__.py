@@ -1,0 +1,1 @@
+"""Remaining life of machines whose slow channels were followed to many failures."""

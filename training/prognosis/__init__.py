@@ -1,0 +1,1 @@
+"""Remaining life of machines that ran to failure: fits, honest evaluation, adjustment and card."""
