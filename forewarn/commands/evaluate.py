@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
 
 from forewarn.commands.options import JSON
-from forewarn.evaluation.benchmark import NAMES, load
+from forewarn.evaluation.benchmark import NAMES, Line, load
+from forewarn.evaluation.overlap import shared
 
 BENCHMARKS = click.Choice(NAMES)
 _FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_EVERY_S = 5.0
 
 
 @click.command()
@@ -23,10 +27,29 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--seed", default=7, show_default=True)
 def evaluate(name: str, train_on: Path, test_on: Path, out: Path, seed: int) -> None:
     """Train on some machines and write down what the agent says about others, window by window."""
-    lines = load(name).evaluate(train_on, test_on, seed=seed, say=lambda text: click.echo(text, err=True))
-    with out.open("w") as file:
-        for line in lines:
+    if leaking := shared(train_on, test_on):
+        _say(f"{', '.join(leaking)}: also among the recordings it learns from; figures on them say nothing of others")
+    lines = load(name).evaluate(train_on, test_on, seed=seed, say=_say)
+    part = out.with_name(out.name + ".part")
+    with part.open("w") as file:
+        for line in _counted(lines):
             file.write(json.dumps(line) + "\n")
+    part.replace(out)
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _counted(lines: Iterable[Line]) -> Iterator[Line]:
+    """Pass the lines on and say now and then how many there were."""
+    count, due = 0, time.monotonic() + _EVERY_S
+    for count, line in enumerate(lines, 1):
+        if time.monotonic() >= due:
+            _say(f"so far: {count} lines")
+            due = time.monotonic() + _EVERY_S
+        yield line
+    _say(f"in all: {count} lines")
 
 
 @click.command()

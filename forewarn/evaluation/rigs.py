@@ -39,6 +39,7 @@ def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[
     """Train on labelled records of some bearings; one line for each window and record of the others."""
     examples = labelled(train_on, FaultConfig(), seed=seed, say=say)
     unheard = recordings(test_on, say)
+    say(f"training on {len(examples)} examples of {len({e.machine for e in examples})} records")
     speeds = [r.machine.speed_rpm for r in recordings(train_on, lambda _: None) if r.machine.speed_rpm]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "bundle.fwb"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
@@ -21,6 +22,7 @@ from edge.sensors.replay import find_recordings
 from edge.sensors.simulator import Simulator
 from forewarn.cli import root
 from forewarn.evaluation import cwru
+from forewarn.evaluation.overlap import shared
 from forewarn.evaluation.rig_score import figures, verdict
 from forewarn.evaluation.rig_speed import WINDOWS as WINDOWS_HEARD
 from forewarn.evaluation.rig_speed import with_speed
@@ -139,6 +141,11 @@ def test_evaluate_and_score_from_the_command_line_and_a_bad_record_stops_no_othe
     assert {(line["record"], line["window"]) for line in found} == {(f"x{i}__DE", w) for i in (0, 1) for w in (1, 2)}
     assert {line["fault"] for line in found if line["record"] == "x0__DE"} == {"abstain"}
     assert found[-1]["fault"] == "outer"
+    assert "learns from" not in run.output
+    assert run.output.splitlines()[-1] == "in all: 4 lines"
+    assert not list(tmp_path.glob("*.part"))
+    shutil.copy(tmp_path / "train" / "rig.parquet", tmp_path / "unlabelled" / "again.parquet")
+    assert shared(tmp_path / "train", tmp_path / "unlabelled") == ["again.parquet"]
     with pytest.raises(WrongUse, match="no record's fault is told"):
         cwru.score(tmp_path / "unlabelled", out)
 
