@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.history import FloatArray
+from models.robust import median
 
 Array = NDArray[np.float64]
 LEVEL = "level@1"
@@ -118,7 +119,7 @@ class Departures:
         spread = np.maximum((high - low) / 3.29, _SMALLEST * (1.0 + np.abs(middle)))
         first = np.nanmedian(np.vstack([filled[:5], np.where(np.isnan(filled[:5]).all(0), middle, np.nan)]), axis=0)
         s.median, s.spread = np.where(known, middle, np.nan).tolist(), spread.tolist()
-        s.step_s = float(np.median(np.diff(times)))
+        s.step_s = float(median(np.diff(times)))
         s.fast, s.slow, s.far, s.last_s = first.tolist(), first.tolist(), [0.0] * len(middle), times[0]
         wandered = np.abs([self._move(t, row)[1] for t, row in zip(times, filled, strict=True)][_WARM:])
         s.own = np.maximum(np.quantile(wandered, 0.95, axis=0) / 1.96, _SMALLEST * (1.0 + np.abs(middle))).tolist()
@@ -134,7 +135,7 @@ class Departures:
         values = np.where(np.isnan(values), fast, values)
         if s.settling is not None:
             s.settling.append(values.tolist())
-            fast = slow = np.median(s.settling, axis=0)
+            fast = slow = median(s.settling, axis=0)
             s.settling = s.settling if len(s.settling) < _SETTLING else None
         else:
             off = values - fast

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features import CATALOGUE, Deviation
+from models.robust import median
 
 FloatArray = NDArray[np.float32]
 _SMALLEST = 1e-12  # an amplitude of zero (dead sensor) must not make a logarithm infinite
@@ -98,7 +99,7 @@ class History:
             return False
         rows = {name: [w[name] for w in self._start if name in w] for name in set().union(*self._start)}
         often = {name: r for name, r in rows.items() if 2 * len(r) >= len(self._start)}
-        self._baseline = {name: np.median(r, axis=0) for name, r in sorted(often.items())}
+        self._baseline = {name: median(r) for name, r in sorted(often.items())}
         self._start = [] if self._baseline else self._start[1:]
         return self.learned
 

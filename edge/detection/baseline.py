@@ -24,6 +24,7 @@ from edge.detection.config import DetectionConfig
 from edge.detection.regime import ANY, LOAD_STEP, SPEED_STEP, Regime
 from edge.detection.settling import Settling
 from edge.types import FeatureRow
+from models.robust import median
 
 Array = NDArray[np.float64]
 AGREEMENT = (
@@ -140,8 +141,8 @@ class ChannelBaseline:
         if len(windows) < self._config.baseline_windows:
             return
         start = np.array(self._starts.pop(self._regime))
-        centre = np.median(start, axis=0)  # NaN stays NaN: a feature that is not always there is not judged
-        spread = _MAD_TO_SIGMA * np.median(np.abs(start - centre), axis=0)
+        centre = median(start, axis=0)  # NaN stays NaN: a feature that is not always there is not judged
+        spread = _MAD_TO_SIGMA * median(np.abs(start - centre), axis=0)
         scale = np.maximum(np.maximum(spread, self._config.smallest_scale), self._widened)
         if len(self._cells) >= _MOST_CELLS:
             self._cells.pop(next(iter(self._cells)))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from edge.bearings import fault_frequencies
 from edge.types import Bearing, FloatArray
+from models.robust import median
 
 Array = NDArray[np.float64]
 REVOLUTIONS = 64  # of the shaft in one transform: lines 1/64 of the shaft's rate apart
@@ -89,7 +90,7 @@ def found_lines(
     for line, hz in expected.items():
         (score,), (at,) = _comb(level, step, np.array([hz]), HARMONICS[line])
         around = _comb(level, step, others[away], HARMONICS[line])[0]
-        usual = float(np.median(around))
+        usual = float(median(around))
         strange = around[~_related(others[away], float(at), shaft_hz)]
         rival = float(strange.max()) - usual if strange.size else 0.0
         found.append(FoundLine(line, hz, float(at), float(score) - usual, rival))
@@ -124,7 +125,7 @@ def _log_level(power: Array, step_hz: float, shaft_hz: float) -> Array:
     """ln(power over its floor), 0 at least and at the shaft's harmonics, each line as high as its neighbours."""
     half = max(int(_FLOOR_ORDERS * shaft_hz / step_hz / 2), 8)
     centres = np.arange(0, power.size, half)
-    floor = [np.median(power[max(0, c - half) : c + half + 1]) / _LN2 for c in centres]
+    floor = [median(power[max(0, c - half) : c + half + 1]) / _LN2 for c in centres]
     level = np.log(np.maximum(power / (np.interp(np.arange(power.size), centres, floor) + _SMALLEST), 1.0))
     hz = np.arange(power.size) * step_hz
     from_shaft = np.abs(hz - shaft_hz * np.round(hz / shaft_hz))

@@ -7,6 +7,8 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from models.robust import median
+
 SPAN_S = 600.0
 LONGEST = 1024  # levels kept at most; a faster schedule looks back less than the span
 
@@ -25,7 +27,7 @@ class Trend:
         finite = samples[np.isfinite(samples)]
         if not finite.size:
             return None
-        level = float(np.median(finite))
+        level = float(median(finite))
         if self._history and time_s <= self._history[-1][0]:
             self._history.clear()
         self._history.append((time_s, level))

@@ -13,9 +13,9 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Iterator
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 from tuf.api.exceptions import (
@@ -33,13 +33,13 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from edge.updater.examine import examine
 from edge.updater.messages import (
-    LARGEST_MESSAGE,
     Ask,
     Chunk,
     Failed,
     Job,
     Missing,
     Outcome,
+    Pipe,
     Verdict,
     decode_to_trial,
     encode,
@@ -77,13 +77,13 @@ _OUTCOMES: dict[type[Exception], tuple[Outcome, str]] = {
 class AgentFetcher(FetcherInterface):
     """Files of the repository, by way of the agent."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
 
     def _fetch(self, url: str) -> Iterator[bytes]:
-        self._connection.send_bytes(encode(Ask(url)))
+        self._pipe.send(encode(Ask(url)))
         while True:
-            match decode_to_trial(self._connection.recv_bytes(LARGEST_MESSAGE)):
+            match decode_to_trial(self._pipe.receive()):
                 case Chunk(data) if data:
                     yield data
                 case Chunk():
@@ -181,14 +181,14 @@ def main() -> None:
     """Take one job, answer with one verdict."""
     descriptor, deadline_s = int(sys.argv[1]), int(sys.argv[2])
     limit_this_process(deadline_s)
-    with Connection(descriptor) as connection:
-        job = decode_to_trial(connection.recv_bytes(LARGEST_MESSAGE))
+    with Pipe(socket.socket(fileno=descriptor)) as pipe:
+        job = decode_to_trial(pipe.receive())
         assert isinstance(job, Job)
         lock = os.open(job.metadata_dir, os.O_RDONLY)
         fcntl.flock(lock, fcntl.LOCK_EX)  # a trial that outlived its agent may still be at work here
-        verdict = work(job, AgentFetcher(connection))
+        verdict = work(job, AgentFetcher(pipe))
         os.fsync(lock)
-        connection.send_bytes(encode(verdict))
+        pipe.send(encode(verdict))
 
 
 if __name__ == "__main__":

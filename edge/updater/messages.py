@@ -6,11 +6,14 @@ The trial asks for files and ends with one verdict; the agent answers each quest
 from __future__ import annotations
 
 import enum
+import socket
+from typing import Self
 
 import msgspec
 
 LARGEST_MESSAGE = 1 << 20  # bytes; a chunk of a file is smaller
 CHUNK = 1 << 16
+_HEADER = 4  # bytes that say how long a message is
 
 
 class Job(msgspec.Struct, frozen=True, tag=True):
@@ -72,6 +75,37 @@ FromTrial = Ask | Verdict
 ToTrial = Job | Chunk | Missing | Failed
 _FROM_TRIAL: msgspec.msgpack.Decoder[FromTrial] = msgspec.msgpack.Decoder(FromTrial)
 _TO_TRIAL: msgspec.msgpack.Decoder[ToTrial] = msgspec.msgpack.Decoder(ToTrial)
+
+
+class Pipe:
+    """One end of the socket: whole messages, each after its length."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket, self._incoming = end, end.makefile("rb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._incoming.close()
+        self._socket.close()
+
+    def send(self, message: bytes) -> None:
+        """Hand one message over; OSError when nobody listens any more."""
+        self._socket.sendall(len(message).to_bytes(_HEADER) + message)
+
+    def receive(self) -> bytes:
+        """Wait for one message; EOFError when the other end is gone, OSError when it says too much at once."""
+        length = int.from_bytes(self._read(_HEADER))
+        if length > LARGEST_MESSAGE:
+            raise OSError(f"a message of {length} bytes")
+        return self._read(length)
+
+    def _read(self, length: int) -> bytes:
+        data = self._incoming.read(length)
+        if len(data) < length:
+            raise EOFError
+        return data
 
 
 def encode(message: FromTrial | ToTrial) -> bytes:

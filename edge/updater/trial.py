@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import msgspec
@@ -20,13 +19,13 @@ import msgspec
 import edge
 from edge.updater.messages import (
     CHUNK,
-    LARGEST_MESSAGE,
     Ask,
     Chunk,
     Failed,
     Job,
     Missing,
     Outcome,
+    Pipe,
     Verdict,
     decode_from_trial,
     encode,
@@ -66,8 +65,8 @@ class Trial:
         try:
             if self._killed:  # it came between the call and the start
                 process.kill()
-            with Connection(ours.detach()) as connection:
-                verdict = self._talk(connection)
+            with Pipe(ours) as pipe:
+                verdict = self._talk(pipe)
             process.wait(_GRACE_S)
         except subprocess.TimeoutExpired:
             pass  # it has said its word; it is ended below
@@ -92,33 +91,33 @@ class Trial:
             command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, env=environment, pass_fds=(connection,)
         )
 
-    def _talk(self, connection: Connection) -> Verdict | None:
+    def _talk(self, pipe: Pipe) -> Verdict | None:
         try:
-            connection.send_bytes(encode(self._job))
+            pipe.send(encode(self._job))
             while True:
-                match decode_from_trial(connection.recv_bytes(LARGEST_MESSAGE)):
+                match decode_from_trial(pipe.receive()):
                     case Verdict() as verdict:
                         return verdict
                     case Ask(path):
-                        self._answer(connection, path)
+                        self._answer(pipe, path)
         except (EOFError, OSError, msgspec.DecodeError):
             return None  # it died, or speaks nonsense; how it ended says more
 
-    def _answer(self, connection: Connection, path: str) -> None:
+    def _answer(self, pipe: Pipe, path: str) -> None:
         try:
             for data in self._fetch(path):
                 self._bytes += len(data)
                 if self._bytes > _MOST_BYTES:
-                    connection.send_bytes(encode(Failed(f"the repository sends more than {_MOST_BYTES} bytes")))
+                    pipe.send(encode(Failed(f"the repository sends more than {_MOST_BYTES} bytes")))
                     return
                 for start in range(0, len(data), CHUNK):
-                    connection.send_bytes(encode(Chunk(data[start : start + CHUNK])))
+                    pipe.send(encode(Chunk(data[start : start + CHUNK])))
         except KeyError:
-            connection.send_bytes(encode(Missing()))
+            pipe.send(encode(Missing()))
         except ForewarnError as e:
-            connection.send_bytes(encode(Failed(str(e))))
+            pipe.send(encode(Failed(str(e))))
         else:
-            connection.send_bytes(encode(Chunk(b"")))
+            pipe.send(encode(Chunk(b"")))
 
     def _end_late(self) -> None:
         self._late = True
