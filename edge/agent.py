@@ -37,7 +37,7 @@ from edge.updater import Command, Updater
 from edge.updater.client import RolloutClient
 from edge.uplink import Deadlines, Identity, Link, Uplink
 from edge.uplink.pace import Backoff
-from models.errors import RecordingRejected
+from models.errors import RecordingRejected, Unavailable
 
 _REASONS = {DROPPED: "store full", NEVER_KEPT: "disk failed", UNREADABLE: "unreadable"}  # as labels
 _JOIN_S = 5.0  # for the sampling threads to end after their sensors are closed
@@ -207,6 +207,7 @@ class Agent:
             await asyncio.gather(*background, *listening, stop, return_exceptions=True)
             await self._link.close()
             await asyncio.to_thread(self._offline.close)
+            self._keep_untold()
             self._outbox.close()
             self._ledger.close()
 
@@ -244,6 +245,13 @@ class Agent:
             loop.stop()
         if listening:
             await asyncio.wait(listening, timeout=_JOIN_S)
+
+    def _keep_untold(self) -> None:
+        """What was announced since the last window is not announced again, and what was not, is."""
+        try:
+            self._outbox.append([], self._offline.untold())
+        except Unavailable as e:
+            _log.error("the announcements' state not kept, some may come twice", reason=str(e))
 
     async def _drain(self) -> None:
         """Deliver what is kept, within the deadline; without a cloud it stays kept."""

@@ -94,18 +94,17 @@ class MachineLoop:
         self._restore()
         if self._wait_for_bundle:
             self._bundles.wait(self.machine.machine_class, self._stopping)
-        skipped = 0
+        if self._source.replay and self._position_ns is not None:
+            self._log.info("going on behind what an earlier run kept", event_time_ns=self._position_ns)
+            self._source.sensor.resume(self._position_ns)
         try:
             for window in self._source.sensor.windows():
                 if self._stopping.is_set():
                     break
-                if self._source.replay and self._position_ns is not None and window.time_ns <= self._position_ns:
-                    skipped += 1
-                    continue
                 self._take(window)
         finally:
             self._keeper.flush(self._state())
-        self._log.info("source ended", windows=self._windows, kept_by_an_earlier_run=skipped)
+        self._log.info("source ended", windows=self._windows)
 
     def wrong(self) -> str:
         """What keeps this machine from being watched, in a sentence; empty if nothing does. From any thread."""

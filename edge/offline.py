@@ -7,6 +7,7 @@ Built from the configuration; `edge.agent` starts and closes it, and gives each 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ class Offline:
         self._page = self._open_page() if config.page.listen else None
         self._announcer = Announcer.of(config.announce, Sender(config.enterprise, config.site, config.device))
         self._recorders: list[FlightRecorder] = []
+        self._machines: list[str] = []
 
     def _open_page(self) -> PageServer:
         from edge.board.server import PageServer
@@ -56,6 +58,7 @@ class Offline:
 
     def witness(self, machine: Machine, every_s: float | None) -> MachineWitness:
         """What stands beside one machine's loop."""
+        self._machines.append(machine.name)
         page = self._config.page
         board = MachineBoard(machine, days=page.days if page.listen else 0, every_s=every_s or 10.0)
         if page.listen:
@@ -81,12 +84,16 @@ class Offline:
         return recorder
 
     def close(self) -> None:
-        """Tell what waits within a deadline, close the page and the files."""
+        """Tell what waits within a deadline, close the page and the files; `untold` names the rest."""
         self._announcer.close()
         if self._page:
             self._page.close()
         for recorder in self._recorders:
             recorder.close()
+
+    def untold(self) -> dict[str, bytes]:
+        """The state of the announcements after `close`, for the store."""
+        return {k: v for name in self._machines for k, v in self._announcer.state(name).items()}
 
 
 class MachineWitness:
@@ -118,16 +125,27 @@ class MachineWitness:
         return self._snapshots.due(heard.window)
 
     def state(self) -> dict[str, bytes]:
-        """Open alarms and trend, and when the last snapshot was due."""
-        state = self._board.state() if self._board else {}
-        return {**state, f"snapshot/{self._machine.name}": self._snapshots.dump()}
+        """Open alarms and trend, what is to be told and kept apart, and when the last snapshot was due."""
+        name = self._machine.name
+        return {
+            **(self._board.state() if self._board else {}),
+            **({f"flight/{name}": self._recorder.state()} if self._recorder else {}),
+            **self._announcer.state(name),
+            f"snapshot/{name}": self._snapshots.dump(),
+        }
 
     def restore(self, state: Callable[[str], bytes | None]) -> None:
-        """Continue; what is not understood begins anew."""
-        try:
-            if self._board:
-                self._board.restore(state)
-            if (data := state(f"snapshot/{self._machine.name}")) is not None:
-                self._snapshots.load(data)
-        except (ValueError, TypeError) as e:  # msgspec's errors are ValueErrors
-            _log.error("state of the page not understood", machine=self._machine.name, reason=str(e))
+        """Continue, each part by itself; what is not understood begins anew."""
+        name = self._machine.name
+        parts: dict[str, Callable[[], None]] = {"announcements": lambda: self._announcer.restore(name, state)}
+        if self._board:
+            parts["page"] = partial(self._board.restore, state)
+        if self._recorder and (data := state(f"flight/{name}")):
+            parts["flight recorder"] = partial(self._recorder.restore, data)
+        if (data := state(f"snapshot/{name}")) is not None:
+            parts["snapshots"] = partial(self._snapshots.load, data)
+        for part, restore in parts.items():
+            try:
+                restore()
+            except (ValueError, TypeError) as e:  # msgspec's errors are ValueErrors
+                _log.error("state not understood, beginning anew", part=part, machine=name, reason=str(e))

@@ -1,38 +1,38 @@
 """Between the sampling threads and those who are told: a bounded queue and a thread for each way.
 
 Whoever announces never waits. A way that is slow or broken delays only itself; when its queue is full, its oldest
-change is given up, and the log says so. What waits is not kept over a restart: the open alarms themselves are.
+change is given up, and the log says so. What waits is part of the machine's state, kept in the transaction of the
+window that it follows from: a restart goes on telling it, the same words under the same id, and tells at most again
+what was told since the last window.
 """
 
 # ruff: noqa: PLC0415 - a device without a webhook does not carry an HTTP client
 from __future__ import annotations
 
-import threading
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
-import structlog
+import msgspec
 
 from edge.announce.config import AnnounceConfig
 from edge.announce.event import Event, Sender, event_of
 from edge.announce.relay import Relay
+from edge.announce.worker import Way, Worker
 from edge.types import Alarm, Machine
 from models.errors import ConfigurationError
 
-_log = structlog.get_logger()
+
+class _Waiting(msgspec.Struct, frozen=True, array_like=True):
+    """One event that one way has still to tell, as it is kept."""
+
+    way: str
+    id: str
+    body: bytes
 
 
-class Way(Protocol):
-    """One way to tell."""
-
-    name: str
-
-    def tell(self, event: Event, stopping: threading.Event) -> None:
-        """Tell of one event, however long that takes, until `stopping`; what fails is logged, never raised."""
-        ...
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[_Waiting])
 
 
 class Announcer:
@@ -40,14 +40,14 @@ class Announcer:
 
     def __init__(self, ways: Sequence[Way], sender: Sender, *, longest_queue: int = 256) -> None:
         self._sender = sender
-        self._workers = [_Worker(way, longest_queue) for way in ways]
+        self._workers = {way.name: Worker(way, longest_queue) for way in ways}
 
     @classmethod
     def of(cls, config: AnnounceConfig, sender: Sender) -> Announcer:
         """What a configuration asks for; ConfigurationError when the secret cannot be read."""
         ways: list[Way] = []
         if config.relay:
-            ways.append(Relay(config.relay, config.relay_seconds))
+            ways.append(Relay(config.relay, config.relay_seconds, retry_s=config.relay_retry_seconds))
         if config.webhook:
             from edge.announce.webhook import Webhook
 
@@ -65,16 +65,30 @@ class Announcer:
         """Tell of one change, in the background; from any thread."""
         if self._workers:
             event = event_of(alarm, machine, self._sender)
-            for worker in self._workers:
-                worker.put(event)
+            for worker in self._workers.values():
+                worker.put(machine.name, event)
 
     def close(self, within_s: float = 3.0) -> None:
-        """Tell what waits, within the deadline, and end."""
+        """Tell what waits, within the deadline, and end; what `state` names afterwards was not told."""
         until = time.monotonic() + within_s
-        for worker in self._workers:
+        for worker in self._workers.values():
             worker.finish()
-        for worker in self._workers:
+        for worker in self._workers.values():
             worker.close(until)
+
+    # --- what outlives a restart ----------------------------------------------------------------------------------
+
+    def state(self, machine: str) -> dict[str, bytes]:
+        """What one machine's alarms have still to be told, whole each time; from any thread."""
+        waiting = [_Waiting(n, e.id, e.body) for n, w in self._workers.items() for e in w.waiting(machine)]
+        return {f"announce/{machine}": _encoder.encode(waiting)}
+
+    def restore(self, machine: str, state: Callable[[str], bytes | None]) -> None:
+        """Go on telling what an earlier run did not; ValueError when it is not understood."""
+        data = state(f"announce/{machine}")
+        for waiting in _decoder.decode(data) if data else ():
+            if worker := self._workers.get(waiting.way):
+                worker.put(machine, Event(waiting.id, waiting.body))
 
 
 def read_secret(file: str) -> bytes:
@@ -90,47 +104,3 @@ def read_secret(file: str) -> bytes:
     if not secret:
         raise ConfigurationError("the webhook's secret is empty", where=file, mend="write a random secret into it")
     return secret
-
-
-class _Worker:
-    def __init__(self, way: Way, longest: int) -> None:
-        self._way = way
-        self._longest = longest
-        self._events: deque[Event] = deque()
-        self._changed = threading.Condition()
-        self._finishing = False
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"announce {way.name}", daemon=True)
-        self._thread.start()
-
-    def put(self, event: Event) -> None:
-        with self._changed:
-            if len(self._events) >= self._longest:
-                lost = self._events.popleft()
-                _log.error("announcement given up, too many wait", way=self._way.name, event_id=lost.id)
-            self._events.append(event)
-            self._changed.notify()
-
-    def finish(self) -> None:
-        with self._changed:
-            self._finishing = True
-            self._changed.notify()
-
-    def close(self, until_s: float) -> None:
-        self._thread.join(max(0.0, until_s - time.monotonic()))
-        self._stopping.set()
-        self._thread.join(1.0)
-        if self._events:
-            _log.error("stopped before all was announced", way=self._way.name, waiting=len(self._events))
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            with self._changed:
-                self._changed.wait_for(lambda: self._events or self._finishing)
-                if not self._events:
-                    return
-                event = self._events.popleft()
-            try:
-                self._way.tell(event, self._stopping)
-            except Exception:  # noqa: BLE001 - logged with its trace: one event's fault must not silence the next
-                _log.exception("announcement failed", way=self._way.name, event_id=event.id)

@@ -21,6 +21,14 @@ class AnnounceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     relay_seconds: Annotated[float, Meta(gt=0, description="after which the program and its children are killed")] = (
         10.0
     )
+    relay_retry_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="how long a change is tried again, after growing pauses, while the program fails; the others "
+            "wait for it",
+        ),
+    ] = 60.0
     webhook: Annotated[
         str, Meta(description="an http or https URL that gets each change of an alarm as a CloudEvent (POST, JSON)")
     ] = ""
@@ -33,8 +41,13 @@ class AnnounceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     ] = ""
     webhook_answer_seconds: Annotated[float, Meta(gt=0, description="for one answer")] = 10.0
     webhook_retry_seconds: Annotated[
-        float, Meta(gt=0, description="how long one change is tried again before it is given up")
-    ] = 3600.0
+        float,
+        Meta(
+            gt=0,
+            description="how long one change is tried again before it is given up; a restart goes on with those that "
+            "wait, and begins their time anew",
+        ),
+    ] = 259_200.0
     longest_queue: Annotated[
         int, Meta(ge=1, le=10_000, description="changes that wait for each way; the oldest is given up for a newer")
     ] = 256

@@ -10,12 +10,10 @@ import threading
 import time
 from collections.abc import Sequence
 
-import structlog
-
 from edge.announce.event import Event
+from edge.announce.worker import Untold
 
 _STEP_S = 0.05
-_log = structlog.get_logger()
 
 
 class Relay:
@@ -23,12 +21,13 @@ class Relay:
 
     name = "relay"
 
-    def __init__(self, command: Sequence[str], deadline_s: float) -> None:
+    def __init__(self, command: Sequence[str], deadline_s: float, *, retry_s: float = 60.0) -> None:
         self._command = tuple(command)
         self._deadline_s = deadline_s
+        self.retry_s = retry_s
 
-    def tell(self, event: Event, stopping: threading.Event) -> None:
-        """Run the program once and wait for it; what goes wrong is logged."""
+    def tell(self, event: Event, stopping: threading.Event) -> Untold | None:
+        """Run the program once and wait for it; anything but exit code 0 may be tried again."""
         try:
             process = subprocess.Popen(
                 self._command,
@@ -38,8 +37,7 @@ class Relay:
                 start_new_session=True,  # a group of its own, to be killed whole
             )
         except OSError as e:
-            _log.error("relay not started", command=self._command[0], reason=str(e), event_id=event.id)
-            return
+            return Untold(f"{self._command[0]} not started: {e.strerror or e}", again=True)
         _feed(process, event.body)
         started = time.monotonic()
         while process.poll() is None and not stopping.is_set():
@@ -52,9 +50,8 @@ class Relay:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            _log.error("relay killed", after_s=round(time.monotonic() - started, 1), event_id=event.id)
-        elif code:
-            _log.error("relay failed", exit_code=code, event_id=event.id)
+            return Untold(f"{self._command[0]} killed after {time.monotonic() - started:.1f} s", again=True)
+        return Untold(f"{self._command[0]} ended with code {code}", again=True) if code else None
 
 
 def _feed(process: subprocess.Popen[bytes], body: bytes) -> None:

@@ -1,7 +1,8 @@
 """One machine's flight recorder: every window into the ring, those around an alarm onto a shelf of their own.
 
 It writes in the sampling thread, without fsync: what a killed process wrote is kept, a power cut may cost the last
-seconds. A disk that fails costs the recording, never the listening.
+seconds. How many windows are still to be kept apart is part of the machine's state: a restart goes on with them. A disk
+that fails costs the recording, never the listening.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from edge.flightfile import Header, Raw, pack
 from edge.recorder.config import FlightConfig
 from edge.recorder.shelf import Shelf
 from edge.types import Alarm, AlarmChange, Machine, Window
+from models.errors import RecordingRejected
 
 _FILES = 16  # the ring has at least so many, so that dropping the oldest costs little of it
 _log = structlog.get_logger()
@@ -34,6 +37,7 @@ class FlightRecorder:
         self._frozen = Shelf(folder / "frozen", int(config.frozen_quota_bytes * share))
         self._slice: int | None = None
         self._after = 0  # windows still to be kept apart
+        self._reason = ""  # of the last alarm
         self._failing = False
 
     def take(self, window: Window, alarms: Sequence[Alarm]) -> None:
@@ -71,7 +75,8 @@ class FlightRecorder:
         if self._after and self._frozen.writing:
             self._keep_apart(raw)
         else:
-            self._frozen.begin(Header(self._machine, f"{alarm.key} {alarm.change.name.lower()} {alarm.severity}"))
+            self._reason = f"{alarm.key} {alarm.change.name.lower()} {alarm.severity}"
+            self._frozen.begin(Header(self._machine, self._reason))
             before = [r for r in self._ring.newest(self._config.windows_before + 1) if r.time_ns != raw.time_ns]
             for one in [*before, raw]:
                 self._keep_apart(one)
@@ -82,6 +87,22 @@ class FlightRecorder:
     def _keep_apart(self, raw: Raw) -> None:
         if self._frozen.writing:  # not after one alarm alone was larger than the quota
             self._frozen.add(raw)
+
+    def state(self) -> bytes:
+        """What is still to be kept apart, for `restore` after a restart."""
+        return msgspec.json.encode([self._after, self._reason])
+
+    def restore(self, data: bytes) -> None:
+        """Go on keeping apart where an earlier run stopped; ValueError when it is no such state."""
+        after, self._reason = msgspec.json.decode(data, type=tuple[int, str])
+        if not after:
+            return
+        try:
+            self._frozen.go_on(Header(self._machine, self._reason))
+        except (OSError, RecordingRejected) as e:
+            _log.error("flight recorder: cannot go on with an alarm", machine=self._machine.name, reason=str(e))
+        else:
+            self._after = after
 
     def close(self) -> None:
         """Close the files."""

@@ -1,7 +1,7 @@
 """A folder of flight files under a quota: files are whole, numbered, and the oldest go first.
 
 Invariants
-- A file that is being written belongs to this process; a file of an earlier one is only read, or removed.
+- Only the newest file is ever written; one of an earlier process is continued only where `go_on` is asked for.
 - A torn end is found when the folder is opened, cut off, and said in one line.
 - The quota holds after each frame, the file that is being written counted.
 """
@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import structlog
 
-from edge.flightfile import SUFFIX, Header, Raw, Torn, frame_bytes, header_bytes, read_frames
+from edge.flightfile import SUFFIX, Header, Raw, Torn, frame_bytes, header_bytes, read_frames, read_header
 from models.errors import RecordingRejected
 
 _log = structlog.get_logger()
@@ -74,6 +74,14 @@ class Shelf:
         self._open = file.open("xb", buffering=0)
         self._sizes[file] = 0
         self._write(header_bytes(header))
+
+    def go_on(self, header: Header) -> None:
+        """Continue the newest file if it is about the same, an earlier process's too; else start a new one."""
+        newest = next(reversed(self._sizes), None)
+        if newest is None or read_header(newest) != header:
+            self.begin(header)
+        elif self._open is None:
+            self._open = newest.open("ab", buffering=0)
 
     def add(self, raw: Raw) -> None:
         """Append a frame to the open file and keep the quota; OSError when the disk is full or fails."""

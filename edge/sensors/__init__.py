@@ -22,6 +22,13 @@ class Sensor(Protocol):
         """What is known of the machine before the first window."""
         ...
 
+    def resume(self, after_ns: int) -> None:
+        """Begin `windows` behind this event time, at once: a recording or a simulation was heard up to there.
+
+        Called before `windows`, after a restart; a live source, whose time does not repeat, does nothing.
+        """
+        ...
+
     def windows(self) -> Iterator[Window]:
         """The windows as they fall due; raises RecordingRejected when a recording turns out to be unusable."""
         ...

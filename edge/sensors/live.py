@@ -94,6 +94,9 @@ class LiveSensor:
 
     # --- a sensor -------------------------------------------------------------------------------------------------
 
+    def resume(self, after_ns: int) -> None:
+        """Nothing: what comes is new."""
+
     def windows(self) -> Iterator[Window]:
         """The windows as they come; to be called once. Silence is reported, and does not end it."""
         with self._changed:

@@ -36,6 +36,11 @@ class Pace:
             left = self._started + offset_s / self._speed - self._now()
             if left > 0:
                 self._wait(self._closed, left)
+        return self.open
+
+    @property
+    def open(self) -> bool:
+        """Whether it was not closed."""
         return not self._closed.is_set()
 
     def close(self) -> None:

@@ -74,10 +74,17 @@ class Replay:
         self._recording = recording
         self._pace = pace
         self._start_ns = start_ns
+        self._after_ns: int | None = None
+
+    def resume(self, after_ns: int) -> None:
+        """Read over what was taken, without waiting for its time."""
+        self._after_ns = after_ns
 
     def windows(self) -> Iterator[Window]:
         """The recording's windows as they fall due."""
         for reading in self._recording.read():
+            if self._after_ns is not None and self._start_ns + reading.offset_ns <= self._after_ns:
+                continue
             if not self._pace.until(reading.offset_ns * 1e-9):
                 return
             yield Window(

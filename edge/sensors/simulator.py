@@ -81,6 +81,7 @@ class Simulator:
         self.regimes = Regimes(seed) if regimes else None
         self._pace = pace or Pace(speed)
         self._start_ns = start_ns if start_ns is not None else clock_ns() if speed == 1.0 else RECORDING_START_NS
+        self._after_ns: int | None = None
         self._rng = np.random.default_rng([seed, *name.encode()])
         self._draw_machine(life_s)
 
@@ -122,11 +123,20 @@ class Simulator:
         other = 0.6 * np.exp(-t / decay_s) * np.sin(2 * np.pi * 1.13 * resonance_hz * t)
         return np.stack([one, other]).astype(np.float32)
 
+    def resume(self, after_ns: int) -> None:
+        """Draw again what was taken, since what follows depends on it, without waiting for its time."""
+        self._after_ns = after_ns
+
     def windows(self) -> Iterator[Window]:
         """One window every `every_s` until the machine fails or the sensor is closed."""
         index = 0
-        while (self.life_windows is None or index < self.life_windows) and self._pace.until(index * self.every_s):
-            yield self.window(index)
+        while self.life_windows is None or index < self.life_windows:
+            taken = self._after_ns is not None and self._time_ns(index) <= self._after_ns
+            if not (self._pace.open if taken else self._pace.until(index * self.every_s)):
+                return
+            window = self.window(index)
+            if not taken:
+                yield window
             index += 1
 
     def close(self) -> None:
@@ -158,7 +168,10 @@ class Simulator:
         if self.regimes is not None:
             drive = (shaft_hz * turning * 60.0, loaded * 100.0)
             samples |= {n: np.array([v], np.float32) for (n, _), v in zip(_DRIVE, drive, strict=True)}
-        return Window(machine=self.machine.name, time_ns=self._start_ns + round(at_s * 1e9), samples=samples)
+        return Window(machine=self.machine.name, time_ns=self._time_ns(index), samples=samples)
+
+    def _time_ns(self, index: int) -> int:
+        return self._start_ns + round(index * self.every_s * 1e9)
 
     def _background(self, grown: float) -> FloatArray:
         """(2, samples) noise; a failing bearing grinds, a loose machine rattles."""

@@ -125,12 +125,15 @@ class Listening:
 
 
 @pytest.fixture
-def listen(case: Case) -> Iterator[Callable[[], Listening]]:
+def listen(case: Case) -> Iterator[Callable[..., Listening]]:
     started: list[Listening] = []
     with capture_logs() as logs:
 
-        def start() -> Listening:
-            heard = Listening(case.open(), logs)
+        def start(after_ns: int | None = None) -> Listening:
+            source = case.open()
+            if after_ns is not None:
+                source.sensor.resume(after_ns)
+            heard = Listening(source, logs)
             started.append(heard)
             if isinstance(case, LiveCase):
                 case.ready(lambda: heard.connections() >= 1)
@@ -179,6 +182,19 @@ def test_event_times_rise(case, listen):
     times = [w.time_ns for w in heard.await_windows(5)]
     assert len(times) == 5
     assert all(a < b for a, b in itertools.pairwise(times))
+
+
+@every
+def test_a_source_goes_on_behind_what_an_earlier_run_took_and_a_live_one_with_what_comes(case, listen):
+    whole = [] if case.live else list(itertools.islice(case.open().sensor.windows(), 12))
+    heard = listen(after_ns=whole[4].time_ns if whole else 1 << 62)
+    for i in (1, 2):
+        case.feed(i)
+    windows = heard.await_windows(2 if case.live else 7)
+    assert windows, heard.failure
+    for window, before in zip(windows, whole[5:], strict=False):
+        assert window.time_ns == before.time_ns
+        assert all(np.array_equal(window.samples[n], before.samples[n]) for n in before.samples)
 
 
 @every

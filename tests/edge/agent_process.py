@@ -18,7 +18,7 @@ class AgentProcess:
     """One store, one ledger, one configuration; the process may be started many times."""
 
     def __init__(
-        self, folder: Path, gateway: GatewaySimulator, *, windows: int, speed: float = 0.0, tail: str = ""
+        self, folder: Path, gateway: GatewaySimulator | None, *, windows: int, speed: float = 0.0, tail: str = ""
     ) -> None:
         self.folder = folder
         self.store = folder / "store"
@@ -29,7 +29,7 @@ class AgentProcess:
         self.config.write_text(
             f"""device = "dev-1"
 store = "store"
-gateways = ["{gateway.address}"]
+gateways = {[gateway.address] if gateway else []}
 uplink.longest_retry_seconds = 0.2
 {tail}
 [[machine]]

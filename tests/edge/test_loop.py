@@ -35,6 +35,11 @@ class Stepped:
         self._inner = inner
         self._before = before
 
+    def resume(self, after_ns: int) -> None:
+        self._inner.resume(after_ns)
+        shift = (after_ns - self._inner.start_ns) // 10_000_000_000 + 1
+        self._before = {i - shift: action for i, action in self._before.items()}
+
     def windows(self) -> Iterator[Window]:
         for i, window in enumerate(self._inner.windows()):
             if i in self._before:

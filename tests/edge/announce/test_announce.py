@@ -9,7 +9,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from edge.announce import AnnounceConfig, Announcer
 from edge.announce.event import Event, Sender, event_of
 from edge.announce.relay import Relay
 from edge.announce.webhook import Webhook
+from edge.announce.worker import Untold, Way, Worker
 from edge.types import Alarm, AlarmChange, Evidence, Machine
 from models.errors import ConfigurationError
 
@@ -98,8 +99,13 @@ def receive() -> Iterator[type[Receiver]]:
         receiver.close()
 
 
-def webhook(url: str, **said: object) -> Webhook:
-    return Webhook(url, jitter=lambda _low, _high: 0.01, **said)  # type: ignore[arg-type]
+def tell(way: Way, jitter: Callable[[float, float], float] = lambda _low, _high: 0.01, **said: object) -> None:
+    """Have one event told, to its end."""
+    worker = Worker(way, 8, jitter=jitter, **said)  # type: ignore[arg-type]
+    worker.put("P-101", EVENT)
+    worker.finish()
+    worker.close(time.monotonic() + 20)
+    assert worker.waiting("P-101") == []
 
 
 def test_an_event_is_a_cloud_event_that_says_what_where_and_why() -> None:
@@ -118,7 +124,7 @@ def test_an_event_is_a_cloud_event_that_says_what_where_and_why() -> None:
 
 def test_a_webhook_that_fails_is_tried_again_until_it_takes_the_very_same_event(receive) -> None:
     receiver = receive(503, 429, 204)
-    webhook(receiver.url, secret=b"s3cret").tell(EVENT, threading.Event())
+    tell(Webhook(receiver.url, secret=b"s3cret"))
     assert len(receiver.got) == 3
     assert {body for _, body in receiver.got} == {EVENT.body}
     headers, body = receiver.got[-1]
@@ -138,20 +144,20 @@ def test_a_webhook_that_is_away_at_first_is_reached_when_it_comes_back(free_port
             hook._url = receive(200).url
         return 0.01
 
-    hook = Webhook(f"http://127.0.0.1:{free_port}/", jitter=jitter)
+    hook = Webhook(f"http://127.0.0.1:{free_port}/")
     with capture_logs() as log:
-        hook.tell(EVENT, threading.Event())
+        tell(hook, jitter)
     assert refused == [0.5, 1.0, 2.0]
-    assert log == []
+    assert [e["event"] for e in log] == ["not announced, trying again"]  # once, not at each attempt
 
 
 @pytest.mark.parametrize("status", [400, 404, 302])
 def test_an_answer_that_will_not_change_is_not_asked_for_again(receive, status: int) -> None:
     receiver = receive(status)
     with capture_logs() as log:
-        webhook(receiver.url).tell(EVENT, threading.Event())
+        tell(Webhook(receiver.url))
     assert len(receiver.got) == 1  # nor is a redirect followed
-    assert log[0]["event"] == "webhook given up"
+    assert log[0]["event"] == "announcement given up"
     assert log[0]["reason"] == f"answered {status}"
 
 
@@ -159,9 +165,10 @@ def test_a_webhook_is_given_up_after_its_time(receive) -> None:
     receiver = receive(500)
     clock = iter([0.0, 100.0, 200.0, 400.0])
     with capture_logs() as log:
-        webhook(receiver.url, retry_s=300.0, clock_s=lambda: next(clock)).tell(EVENT, threading.Event())
+        tell(Webhook(receiver.url, retry_s=300.0), clock_s=lambda: next(clock))
     assert len(receiver.got) == 3
-    assert log[0]["reason"] == "answered 500"
+    assert log[-1]["event"] == "announcement given up"
+    assert log[-1]["reason"] == "answered 500"
 
 
 def relay(folder: Path, script: str, deadline_s: float = 10.0) -> Relay:
@@ -181,10 +188,10 @@ open(sys.argv[1], "w").write(str(child.pid))
 time.sleep(60)
 """
     started = time.monotonic()
-    with capture_logs() as log:
-        relay(tmp_path, script, 0.5).tell(EVENT, threading.Event())
+    untold = relay(tmp_path, script, 0.5).tell(EVENT, threading.Event())
     assert 0.5 <= time.monotonic() - started < 5
-    assert log[0]["event"] == "relay killed"
+    assert untold is not None
+    assert "killed after 0." in untold.reason
     child = int((tmp_path / "out").read_text())
     until = time.monotonic() + 5
     while _alive(child):
@@ -200,19 +207,23 @@ def _alive(process: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("command", "said"), [(("/no/such/program",), "relay not started"), (("false",), "relay failed")]
+    ("command", "said"),
+    [(("/no/such/program",), "/no/such/program not started"), (("false",), "false ended with code")],
 )
-def test_a_relay_that_cannot_work_is_said(command: tuple[str, ...], said: str) -> None:
+def test_a_relay_that_cannot_work_is_said_tried_again_and_given_up(command: tuple[str, ...], said: str) -> None:
+    pauses: list[float] = []
     with capture_logs() as log:
-        Relay(command, 5.0).tell(EVENT, threading.Event())
-    assert [e["event"] for e in log] == [said]
+        tell(Relay(command, 5.0, retry_s=0.1), lambda low, high: pauses.append(high) or 0.04)  # type: ignore[func-returns-value]
+    assert [e["event"] for e in log] == ["not announced, trying again", "announcement given up"]
+    assert all(e["reason"].startswith(said) for e in log)
+    assert pauses[:2] == [0.5, 1.0]
 
 
 def test_both_ways_are_told_at_once_and_neither_holds_up_who_announces(receive, tmp_path: Path) -> None:
     receiver = receive(200)
     receiver.release.clear()
     hanging = relay(tmp_path, "import time; time.sleep(60)", 60.0)
-    announcer = Announcer([hanging, webhook(receiver.url)], SENDER)
+    announcer = Announcer([hanging, Webhook(receiver.url)], SENDER)
     started = time.monotonic()
     for _ in range(20):
         announcer.announce(ALARM, MACHINE)
@@ -227,18 +238,20 @@ class Slow:
     """A way that waits for the test."""
 
     name = "slow"
+    retry_s = 60.0
 
     def __init__(self) -> None:
         self.told: list[Event] = []
         self.begun = threading.Event()
         self.go = threading.Event()
 
-    def tell(self, event: Event, stopping: threading.Event) -> None:
+    def tell(self, event: Event, stopping: threading.Event) -> Untold | None:
         self.begun.set()
         assert self.go.wait(10)
         self.told.append(event)
         if len(self.told) == 1:
             raise RuntimeError("a fault of one event")
+        return None
 
 
 def test_a_full_queue_gives_up_its_oldest_and_a_fault_does_not_silence_the_next() -> None:
@@ -258,6 +271,38 @@ def test_a_full_queue_gives_up_its_oldest_and_a_fault_does_not_silence_the_next(
 
 def _numbered(n: int) -> Alarm:
     return Alarm(**{f: getattr(ALARM, f) for f in Alarm.__slots__} | {"key": f"P-101/{n}"})
+
+
+def test_what_nobody_took_is_told_after_a_restart_in_its_order_and_under_its_id(receive) -> None:
+    away, there = receive(503), receive(200)
+    before = Announcer([Webhook(away.url)], SENDER)
+    for n in range(3):
+        before.announce(_numbered(n), MACHINE)
+    away.wait(1)
+    state = before.state("P-101")
+    before.close(0.0)
+    assert before.state("P-101") == state  # a clean stop leaves what a kill leaves
+    after = Announcer([Webhook(there.url)], SENDER)
+    after.restore("P-101", state.get)
+    there.wait(3)
+    after.close()
+    keys = [json.loads(body)["data"]["key"] for _, body in there.got]
+    assert keys == [f"P-101/{n}" for n in range(3)]
+    assert there.got[0][1] == away.got[0][1]
+    assert Announcer([], SENDER).state("P-101") == after.state("P-101")  # nothing is left to be told again
+
+
+def test_a_way_that_is_no_longer_configured_is_told_nothing(receive) -> None:
+    away = receive(503)
+    before = Announcer([Webhook(away.url)], SENDER)
+    before.announce(ALARM, MACHINE)
+    state = before.state("P-101")
+    before.close(0.0)
+    slow = Slow()
+    after = Announcer([slow], SENDER)
+    after.restore("P-101", state.get)
+    after.close()
+    assert slow.told == []
 
 
 def test_a_secret_that_is_missing_or_empty_is_refused_at_the_start(tmp_path: Path) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
+from itertools import islice
+from pathlib import Path
 
 import pytest
 
 from edge.sensors.pace import Pace
+from edge.sensors.recording import Reading, Recording, Replay
+from edge.sensors.simulator import Simulator
 from models.errors import WrongUse
 
 
@@ -43,6 +47,21 @@ def test_time_lost_by_a_slow_consumer_is_caught_up() -> None:
     pace.until(10.0)
     pace.until(20.0)
     assert time.waits == [pytest.approx(3.0)]
+
+
+@pytest.mark.parametrize("kind", ["simulator", "recording"])
+def test_what_an_earlier_run_took_is_passed_over_without_waiting_for_its_time(kind: str) -> None:
+    time = FakeTime()
+    simulator = Simulator("P-101", 3, "none", speed=60.0, pace=pace_in(time, 60.0), samples=64)
+    sensor = simulator
+    if kind == "recording":
+        readings = [Reading(i * 10_000_000_000, {}) for i in range(200)]
+        recording = Recording(machine=simulator.machine, path=Path("none"), read=lambda: iter(readings))
+        sensor = Replay(recording, pace_in(time, 60.0), simulator.start_ns)
+    sensor.resume(simulator.start_ns + 1_000_000_000_000)  # windows 0 to 100 were taken
+    windows = list(islice(sensor.windows(), 3))
+    assert [(w.time_ns - simulator.start_ns) // 10_000_000_000 for w in windows] == [101, 102, 103]
+    assert time.waits == pytest.approx([10.0 / 60.0, 10.0 / 60.0])  # none before the first
 
 
 def test_without_a_speed_nothing_waits() -> None:
