@@ -23,10 +23,9 @@ def envelope_of_band(x: np.ndarray) -> np.ndarray:
     band = np.fft.ifft(np.where(ratio > 1 / 8 * (1 + 1e-12), spectrum, 0)).real
     if n % 2 == 0:
         return np.abs(scipy.signal.hilbert(band))[::2]
-    points = np.arange(n // 2) * n / (n // 2)  # between samples: the Fourier series itself
-    k = np.arange(1, n // 2 + 1)
-    coefficients = 2 * np.fft.fft(band)[1 : n // 2 + 1] / n
-    return np.abs(np.exp(2j * np.pi * np.outer(points, k) / n) @ coefficients)
+    coefficients = 2 * np.fft.fft(band)[: n // 2 + 1] / n  # between samples: the Fourier series itself, by a chirp z
+    coefficients[0] = 0.0
+    return np.abs(scipy.signal.czt(coefficients, n // 2, np.exp(2j * np.pi / (n // 2))))
 
 
 def shaft_orders(x: np.ndarray, rate_hz: float, shaft_hz: float, to_velocity: bool) -> list[float]:

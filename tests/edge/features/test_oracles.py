@@ -27,7 +27,7 @@ from models import features as catalogue
 from tests.edge.features.conftest import BEARING, shaft_orders, textbook
 
 RATE, RPM = 25_600.0, 1800.0
-LENGTHS = (64, 65, 100, 999, 1000, 2560, 2561, 4096, 12_000, 25_600, 40_000)
+LENGTHS = (64, 65, 100, 999, 1000, 2560, 2561, 2563, 4001, 4096, 8191, 12_000, 25_600, 39_999, 40_000)
 LONG_LENGTHS = tuple(n for n in LENGTHS if n >= RATE)
 
 
@@ -154,7 +154,7 @@ def slow_channels() -> Iterator[Compared]:
 
 
 def diagnosis() -> Iterator[Compared]:
-    for seed, n in enumerate((27_400, 54_613, 60_001)):
+    for seed, n in enumerate((27_400, 39_999, 54_613, 60_001)):
         x = ringing(n, seed)
         for band, (value, by_scipy) in enumerate(zip(profile(x), profile_by_scipy(x), strict=True), start=1):
             yield Compared(f"profile{band}@1", value, by_scipy, 1.0)
