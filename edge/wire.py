@@ -15,7 +15,7 @@ from edge.types import Alarm, Channel, ChannelKind, Kind, Machine, Record, Schem
 from protos.forewarn.alert.v1 import alert_pb2 as alert_wire
 from protos.forewarn.telemetry.v1 import telemetry_pb2 as wire
 
-PROTOCOL_VERSION = 2  # 2: alerts carry their session
+PROTOCOL_VERSION = 3  # 2: alerts carry their session; 3: a batch may come in parts
 OLDEST_PROTOCOL_VERSION = 1
 MOST_ROWS = 256
 MOST_BYTES = 256 * 1024
@@ -161,6 +161,17 @@ def numbered(entry: Entry) -> wire.Batch:
     batch.first_sequence = entry.first
     batch.digest = entry.digest
     return batch
+
+
+def part(entry: Entry, offset: int, size: int) -> wire.Part:
+    """`size` bytes of the batch, from `offset` on, as they are sent."""
+    return wire.Part(
+        first_sequence=entry.first,
+        digest=entry.digest,
+        size=len(entry.blob),
+        offset=offset,
+        data=entry.blob[offset : offset + size],
+    )
 
 
 def raise_request(

@@ -10,7 +10,7 @@ class Budget:
     """Bytes that are taken and given back; whoever wants more waits in line."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._used = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
@@ -47,7 +47,7 @@ class Budget:
         self._grant()
 
     def _fits(self, size: int) -> bool:
-        return self._used == 0 or self._used + size <= self._limit
+        return self._used == 0 or self._used + size <= self.limit
 
     def _grant(self) -> None:
         while self._waiting and self._fits(self._waiting[0][0]):

@@ -30,6 +30,7 @@ class Outgoing:
         self._received = Ranges()
         self._stored = Ranges()
         self._rejected: list[Rejected] = []
+        self._part_bytes = 0
         self.ready = asyncio.Event()
         self.fenced = False  # a newer session holds the stream
         self.stop: Callable[[], object] = lambda: None  # ends the reading
@@ -46,19 +47,21 @@ class Outgoing:
         received: Iterable[Range] = (),
         stored: Iterable[Range] = (),
         rejected: Iterable[Rejected] = (),
+        part_bytes: int = 0,
     ) -> None:
-        """Put more on the pile."""
+        """Put more on the pile; `part_bytes` is all that was taken of parts, not what is new."""
         self._received.update(received)
         self._stored.update(stored)
         self._rejected += rejected
         del self._rejected[_REFUSALS:]
-        if self._received or self._stored:
+        self._part_bytes = max(self._part_bytes, part_bytes)
+        if self._received or self._stored or self._part_bytes:
             self.ready.set()
 
-    def take(self) -> tuple[Ranges, Ranges, list[Rejected]]:
+    def take(self) -> tuple[Ranges, Ranges, list[Rejected], int]:
         """Return the pile and start a new one."""
-        pile = self._received, self._stored, self._rejected
-        self._received, self._stored, self._rejected = Ranges(), Ranges(), []
+        pile = self._received, self._stored, self._rejected, self._part_bytes
+        self._received, self._stored, self._rejected, self._part_bytes = Ranges(), Ranges(), [], 0
         self.ready.clear()
         return pile
 

@@ -17,7 +17,7 @@ from cloud.gateway.records import DTYPES, Batch, Block, Code, Kind, Schema
 from models.errors import WrongUse
 from models.features import schema_id
 
-PROTOCOL_VERSION = 2  # 2: alerts carry their session
+PROTOCOL_VERSION = 3  # 2: alerts carry their session; 3: a batch may come in parts
 OLDEST_PROTOCOL_VERSION = 1
 FUTURE_NS = 600 * 1_000_000_000  # how far a device's clock may be ahead
 LARGEST_SEQUENCE = 2**62  # of SQL's BIGINT, with room

@@ -1,7 +1,8 @@
 """One device's stream: Hello and Welcome, then batches up and acknowledgements down.
 
-The reader takes a message, waits for its bytes to fit into the gateway's memory (so a slow store is felt as credit that
-does not come back), and hands the new records to the writer. The acknowledger sends what has piled up.
+The reader takes a message, puts together what comes in parts, waits for its bytes to fit into the gateway's memory (so
+a slow store is felt as credit that does not come back), and hands the new records to the writer. The acknowledger sends
+what has piled up.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from cloud.gateway import rules, wire
 from cloud.gateway.budget import Budget
 from cloud.gateway.intake import Intake, Intakes, Outgoing
 from cloud.gateway.metrics import Metrics
+from cloud.gateway.parts import Part, Parts
 from cloud.gateway.records import Mark, Schema
 from cloud.gateway.statuses import Overloaded, Replaced, abort
 from cloud.gateway.tls import Callers
@@ -34,6 +36,9 @@ COALESCE_SECONDS = 0.01  # acknowledgements that come within it travel together
 FINISH_SECONDS = 60.0  # how long a device that has said everything may wait for its last `stored`
 LAST_ACK_SECONDS = 5.0
 _SCHEMAS = 256  # in one stream
+_PARTS_SHARE = (
+    4  # batches that are not whole may take a quarter as much memory as what waits for its segment, beside it
+)
 _OVERHEAD = 512  # bytes that a batch costs in memory beside its columns
 
 Context = grpc.aio.ServicerContext[pb.StreamRequest, pb.StreamResponse]
@@ -86,6 +91,7 @@ class Telemetry(telemetry_pb2_grpc.TelemetryServiceServicer):
         self._intakes = intakes
         self.writer = writer
         self.budget = budget
+        self.parts_budget = Budget(budget.limit // _PARTS_SHARE)
         self.limits = limits
         self.metrics = metrics
         self.now_ns = now_ns
@@ -182,21 +188,44 @@ class Session:
         self.intake = intake
         self.outgoing = outgoing
         self._schemas: dict[int, Schema] = {}
+        limits = service.limits
+        self.parts = Parts(
+            service.parts_budget, largest_bytes=limits.largest_message_bytes, wait_seconds=limits.wait_seconds
+        )
         self._closing = False
 
     async def read(self, requests: AsyncIterator[pb.StreamRequest]) -> None:
         """Take messages until the device has said everything."""
-        async for request in requests:
-            match request.WhichOneof("message"):
-                case "schema":
-                    self._learn(wire.read_schema(request.schema))
-                case "batches":
-                    for batch in request.batches.batches:
-                        await self._take(batch)
-                case "hello":
-                    raise WrongUse("a second Hello in one stream")
-                case _:
-                    raise WrongUse("a message of a kind that this gateway does not know", mend="update the gateway")
+        try:
+            async with asyncio.timeout(None) as deadline:
+                async for request in requests:
+                    await self._hear(request)
+                    if deadline.when() != self.parts.due_s:
+                        deadline.reschedule(self.parts.due_s)
+        except TimeoutError:
+            raise self.parts.overdue() from None
+        finally:
+            self.parts.close()
+
+    async def _hear(self, request: pb.StreamRequest) -> None:
+        match request.WhichOneof("message"):
+            case "schema":
+                self._learn(wire.read_schema(request.schema))
+            case "batches":
+                for batch in request.batches.batches:
+                    await self._take(batch)
+            case "part":
+                await self._take_part(wire.read_part(request.part))
+            case "hello":
+                raise WrongUse("a second Hello in one stream")
+            case _:
+                raise WrongUse("a message of a kind that this gateway does not know", mend="update the gateway")
+
+    async def _take_part(self, part: Part) -> None:
+        whole = await self.parts.add(part)
+        self.outgoing.add(part_bytes=self.parts.taken)
+        if whole is not None:
+            await self._take(wire.whole(part, whole))
 
     def _learn(self, schema: Schema) -> None:
         if len(self._schemas) >= _SCHEMAS:
@@ -248,7 +277,7 @@ class Session:
             if not self._closing:
                 await asyncio.sleep(COALESCE_SECONDS)
             pile = self.outgoing.take()
-            if pile[0] or pile[1]:
+            if any(pile):
                 await context.write(wire.ack(*pile))
                 self._service.metrics.sent.inc()
 

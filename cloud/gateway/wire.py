@@ -6,7 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from google.protobuf.message import DecodeError
+
 from cloud.gateway import rules
+from cloud.gateway.parts import Part
 from cloud.gateway.records import Batch, Gap, Mark, Rejected, Schema, Shape, Stream
 from cloud.gateway.statuses import Refused, VersionMismatch
 from cloud.ranges import Ranges
@@ -128,6 +131,21 @@ def read_batch(message: pb.Batch, schemas: Mapping[int, Schema], received_ns: in
     )
 
 
+def read_part(message: pb.Part) -> Part:
+    """Return the plain part; whether it fits is for `parts` to say."""
+    return Part(int(message.first_sequence), message.digest, message.size, message.offset, message.data)
+
+
+def whole(part: Part, data: bytes) -> pb.Batch:
+    """Return the batch that `part` was the last one of."""
+    try:
+        batch = pb.Batch.FromString(data)
+    except DecodeError as e:
+        raise WrongUse(f"the parts of batch {part.first} are together no batch") from e
+    batch.first_sequence, batch.digest = part.first, part.digest
+    return batch
+
+
 def single(batch: Batch, row: int) -> bytes:
     """Return one record of a batch in wire form, as far as its columns reach."""
     shape = batch.shape
@@ -175,9 +193,11 @@ def welcome(
     )
 
 
-def ack(received: Ranges, stored: Ranges, rejected: list[Rejected]) -> pb.StreamResponse:
+def ack(received: Ranges, stored: Ranges, rejected: list[Rejected], part_bytes: int) -> pb.StreamResponse:
     """Build an acknowledgement."""
     refusals = [
         pb.Rejection(sequence=r.sequence, code=pb.RejectionCode.Name(r.code), reason=r.reason) for r in rejected
     ]
-    return pb.StreamResponse(ack=pb.Ack(received=ranges_of(received), stored=ranges_of(stored), rejected=refusals))
+    return pb.StreamResponse(
+        ack=pb.Ack(received=ranges_of(received), stored=ranges_of(stored), rejected=refusals, part_bytes=part_bytes)
+    )

@@ -1,7 +1,10 @@
 """How much may be on the way, and how long to wait before the next attempt: rules without I/O.
 
 Bulk keeps at most one second of the link's rate unreceived, so that an alert never waits behind more than that. The
-rate is measured as BBR does: bytes delivered between a parcel's departure and its `received`, the best of some seconds.
+rate is measured as BBR does (draft-cheng-iccrg-delivery-rate-estimation): what was received between the last answer
+before a parcel's departure and its own answer, over that time or the time in which it was sent, whichever is longer;
+the best of some seconds. From the departure on, a small parcel that leaves just before a large one's answer would seem
+to have brought that along; and an answer that comes late lets the next ones seem early.
 """
 
 from __future__ import annotations
@@ -16,14 +19,17 @@ from edge.outbox import Range
 SMALLEST_WINDOW = 8_000  # bytes; also the first, and on a fast link one answer makes it large
 _WINDOW_S = 1.0
 _RATE_MEMORY_S = 10.0
+_PARTS_IN_WINDOW = 4
 
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
     first: int
     size: int
-    at_s: float
-    delivered: int  # bytes that had been received when this left
+    left_s: float
+    delivered: int  # bytes that had been received by then ...
+    since_s: float  # ... when the last of them were, and ...
+    sent_s: float  # ... when these had left; on an idle link, both are when this left
 
 
 class InFlight:
@@ -60,23 +66,44 @@ class Pacer:
         self._credit = credit_bytes
         self._clock_s = clock_s
         self._delivered = 0
+        self._since_s = self._sent_s = clock_s()
         self._rates: deque[tuple[float, float]] = deque()  # (time, bytes/s), best first
-        self.unreceived = InFlight()
+        self._unreceived = InFlight()
+        self._parts = InFlight()  # by the bytes of parts that had left when they had
+        self._part_bytes = 0
         self.unstored = InFlight()
 
     def sent(self, first: int, last: int, size: int) -> None:
-        """Note a parcel that leaves now."""
-        parcel = _Sent(first, size, self._clock_s(), self._delivered)
-        self.unreceived.add(last, parcel)
+        """Note a parcel that leaves now, whole."""
+        parcel = self._leaving(first, size)
+        self._unreceived.add(last, parcel)
         self.unstored.add(last, parcel)
 
-    def received(self, ranges: Iterable[Range]) -> None:
-        """Note what the gateway has taken into memory."""
+    def part_sent(self, first: int, last: int, size: int, *, whole: bool) -> None:
+        """Note a part of a parcel that leaves now; `whole`: it is the last one."""
+        self._part_bytes += size
+        part = self._leaving(first, size)
+        self._parts.add(self._part_bytes, part)
+        if whole:
+            self.unstored.add(last, part)
+
+    def _leaving(self, first: int, size: int) -> _Sent:
         now = self._clock_s()
-        gone = self.unreceived.remove(ranges)
+        if not self.unreceived_bytes:
+            self._since_s = self._sent_s = now
+        return _Sent(first, size, now, self._delivered, self._since_s, self._sent_s)
+
+    def received(self, ranges: Iterable[Range], part_bytes: int = 0) -> None:
+        """Note what the gateway has taken into memory: whole parcels, and bytes of parts since Hello."""
+        gone = self._unreceived.remove(ranges) + self._parts.remove([(0, part_bytes)])
+        if not gone:
+            return
+        now = self._since_s = self._clock_s()
+        self._sent_s = max(p.left_s for p in gone)
         self._delivered += sum(p.size for p in gone)
-        for parcel in gone:
-            self._note_rate(now, (self._delivered - parcel.delivered) / max(now - parcel.at_s, 0.001))
+        for p in gone:
+            took_s = max(now - p.since_s, p.left_s - p.sent_s, 0.001)
+            self._note_rate(now, (self._delivered - p.delivered) / took_s)
 
     def _note_rate(self, now: float, rate: float) -> None:
         while self._rates and self._rates[-1][1] <= rate:
@@ -86,9 +113,24 @@ class Pacer:
             self._rates.popleft()
 
     @property
+    def unreceived_bytes(self) -> int:
+        """How many bytes are on the way."""
+        return self._unreceived.bytes + self._parts.bytes
+
+    @property
+    def silent_s(self) -> float:
+        """For how long something has been on the way of which nothing was received."""
+        return self._clock_s() - self._since_s if self.unreceived_bytes else 0.0
+
+    @property
     def window(self) -> int:
         """How many bytes may be unreceived now."""
         return min(self._credit, int(self._rate * _WINDOW_S))
+
+    @property
+    def part(self) -> int:
+        """How large a part of a parcel is, in bytes, that does not fit into the window."""
+        return max(1, self.window // _PARTS_IN_WINDOW)
 
     @property
     def _rate(self) -> float:
@@ -96,19 +138,18 @@ class Pacer:
         best = self._rates[0][1] if self._rates else 0.0
         return max(best, SMALLEST_WINDOW / _WINDOW_S)
 
-    @property
-    def queue_s(self) -> float:
-        """How long what is unreceived now keeps the link busy: a second at most, but for a parcel larger than that."""
-        return self.unreceived.bytes / self._rate
+    def queue_s(self, beside: int = 0) -> float:
+        """How long what is unreceived now, and so many bytes beside it, keep the link busy."""
+        return (self.unreceived_bytes + beside) / self._rate
 
     @property
     def room(self) -> int:
         """How many bytes more may leave now; may be negative."""
-        return self.window - self.unreceived.bytes
+        return self.window - self.unreceived_bytes
 
     def fits(self, size: int) -> bool:
         """Whether a parcel may leave: there is room, or nothing else is on the way."""
-        return size <= self.room or not self.unreceived
+        return size <= self.room or not self.unreceived_bytes
 
 
 class Backoff:

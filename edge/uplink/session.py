@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -23,25 +23,21 @@ import structlog
 
 from edge import wire
 from edge.meter import Meter
-from edge.outbox import Entry, Outbox, Range
+from edge.outbox import Outbox, Range
 from edge.types import Machine
+from edge.uplink.alerts import AlertCalls
+from edge.uplink.bulk import ENVELOPE_BYTES, MESSAGE_BYTES, Bulk
 from edge.uplink.pace import Pacer
 from edge.uplink.rules import Cursor, disagreement
+from edge.uplink.signals import EpochEnded, Signals
 from models.errors import Unavailable
 from protos.forewarn.alert.v1.alert_pb2_grpc import AlertServiceStub
 from protos.forewarn.telemetry.v1 import telemetry_pb2 as pb
 from protos.forewarn.telemetry.v1.telemetry_pb2_grpc import TelemetryServiceStub
 
 T = TypeVar("T")
-_MESSAGE_BYTES = 256 * 1024
-_ENVELOPE_BYTES = 64  # of a batch beside its blob: sequence, digest, framing
-_NEVER = 1 << 62  # above every sequence number
-_REFUSED_FOR_GOOD = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.OUT_OF_RANGE}
+_PARTS_SINCE = 3  # the protocol version
 _log = structlog.get_logger()
-
-
-class EpochEnded(Exception):
-    """The store's epoch is another one than this stream's; a new stream is needed, at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,20 +58,6 @@ class Deadlines:
     welcome_s: float = 10.0
     alert_s: float = 10.0
     stored_s: float = 120.0  # without any `stored` while something waits for it
-
-
-class Signals:
-    """Wakes the tasks of a session: something new is kept, room came back, something is stored."""
-
-    def __init__(self) -> None:
-        self.bulk = asyncio.Event()
-        self.alerts = asyncio.Event()
-        self.stored = asyncio.Event()
-
-    def kept(self) -> None:
-        """Something new is in the outbox."""
-        self.bulk.set()
-        self.alerts.set()
 
 
 async def _nothing() -> None:
@@ -109,8 +91,6 @@ class Session:
         self._clock_s = clock_s
         self._meter = meter or Meter()
         self._welcomed = welcomed
-        self._schemas_sent: set[str] = set()
-        self._alerts_wait = True  # until it was found that there are none
         self.welcomed_s: float | None = None  # when the cursors were found to agree
 
     async def run(self) -> None:
@@ -120,10 +100,10 @@ class Session:
             async with asyncio.timeout(self._deadlines.welcome_s):
                 welcome = await self._greet()
             await self._compare(welcome)
-            self._pacer = Pacer(welcome.credit_bytes or _MESSAGE_BYTES, self._clock_s)
+            self._pacer = Pacer(welcome.credit_bytes or MESSAGE_BYTES, self._clock_s)
             self._stored_s = self._clock_s()
-            largest = min(_MESSAGE_BYTES, (welcome.largest_message_bytes or _MESSAGE_BYTES) - _ENVELOPE_BYTES)
-            await _first_to_end(self._send(largest), self._receive(), self._raise_alerts(), self._watch())
+            bulk, alerts = self._bulk(welcome), self._alerts()
+            await _first_to_end(bulk.run(), self._receive(), alerts.run(), self._watch())
         except TimeoutError as e:
             raise Unavailable(f"no Welcome within {self._deadlines.welcome_s:g} s") from e
         except grpc.aio.AioRpcError as e:
@@ -204,61 +184,44 @@ class Session:
         await self._in_thread(partial(self._outbox.stored, self._epoch, list(ranges)))
         self._signals.stored.set()
 
-    # --- the stream, up -------------------------------------------------------------------------------------------
+    # --- the stream, up, and the alerts beside it -----------------------------------------------------------------
 
-    async def _send(self, largest: int) -> None:
-        """Live windows first, the backlog in the room they leave."""
-        live, backlog = self._head, 0
-        while True:
-            self._signals.bulk.clear()
-            limit = max(1, min(self._pacer.room, largest))
-            entries = await self._in_thread(partial(self._outbox.read, live, _NEVER, limit))
-            is_live = bool(entries)
-            if not entries:
-                entries = await self._in_thread(partial(self._outbox.read, backlog, self._head + 1, limit))
-            if self._outbox.epoch != self._epoch:
-                raise EpochEnded
-            if entries and len(entries[0].blob) > largest:
-                await self._make_smaller(entries[0], largest)
-            elif entries and self._may_leave(len(entries[0].blob) + _ENVELOPE_BYTES):
-                await self._write(entries)
-                live, backlog = (entries[-1].last, backlog) if is_live else (live, entries[-1].last)
-            else:
-                await self._signals.bulk.wait()
+    def _bulk(self, welcome: pb.Welcome) -> Bulk:
+        return Bulk(
+            self._outbox,
+            epoch=self._epoch,
+            head=self._head,
+            pacer=self._pacer,
+            signals=self._signals,
+            meter=self._meter,
+            write=self._call.write,
+            in_thread=self._in_thread,
+            largest_bytes=min(MESSAGE_BYTES, (welcome.largest_message_bytes or MESSAGE_BYTES) - ENVELOPE_BYTES),
+            in_parts=welcome.protocol_version >= _PARTS_SINCE,
+        )
 
-    def _may_leave(self, size: int) -> bool:
-        """A parcel that keeps the link busy for more than a second waits for the alerts."""
-        return self._pacer.fits(size) and (size <= self._pacer.window or not self._alerts_wait)
-
-    async def _make_smaller(self, entry: Entry, largest: int) -> None:
-        """Part a parcel that is too large between its records; a single record that is too large is set aside."""
-
-        def work() -> None:
-            if entry.last > entry.first:
-                self._outbox.split(entry, wire.halves(entry.blob))
-                return
-            reason = f"a record of {len(entry.blob)} bytes, and the gateway takes {largest} in one message"
-            self._outbox.quarantine(entry.last, reason)
-
-        await self._in_thread(work)
-
-    async def _write(self, entries: Sequence[Entry]) -> None:
-        batches = [wire.numbered(e) for e in entries]
-        for name in dict.fromkeys(filter(None, map(wire.schema_name_of, batches))):
-            await self._write_schema(name)
-        for entry in entries:
-            self._pacer.sent(entry.first, entry.last, len(entry.blob) + _ENVELOPE_BYTES)
-        await self._call.write(pb.StreamRequest(batches=pb.Batches(batches=batches)))
-        self._meter.add("sent_records_total", _count((e.first, e.last) for e in entries))
-
-    async def _write_schema(self, name: str) -> None:
-        """Send a schema before its first use in this stream. One that was lost is left to the gateway's verdict."""
-        if name in self._schemas_sent:
-            return
-        self._schemas_sent.add(name)
-        state = await self._in_thread(lambda: self._outbox.state(name))
-        if state is not None:
-            await self._call.write(pb.StreamRequest(schema=wire.schema_message(state)))
+    def _alerts(self) -> AlertCalls:
+        me = self._identity
+        request = partial(
+            wire.raise_request,
+            enterprise=me.enterprise,
+            site=me.site,
+            device=me.device,
+            epoch=self._epoch,
+            session=self._number,
+        )
+        return AlertCalls(
+            self._alert_service,
+            self._outbox,
+            epoch=self._epoch,
+            request=request,
+            pacer=self._pacer,
+            signals=self._signals,
+            meter=self._meter,
+            in_thread=self._in_thread,
+            forget=self._forget,
+            within_s=self._deadlines.alert_s,
+        )
 
     # --- the stream, down -----------------------------------------------------------------------------------------
 
@@ -271,13 +234,12 @@ class Session:
                 _log.warning("record refused by the cloud", sequence=rejection.sequence, reason=rejection.reason)
             received = wire.plain_ranges(response.ack.received)
             stored = wire.plain_ranges(response.ack.stored)
-            self._pacer.received(received)
+            self._pacer.received([*received, *stored], response.ack.part_bytes)
             self._meter.add("received_records_total", _count(received))
             self._meter.add("stored_records_total", _count(stored))
             self._meter.add("rejected_records_total", len(response.ack.rejected))
             self._signals.bulk.set()
             if stored:
-                self._pacer.received(stored)
                 self._pacer.unstored.remove(stored)
                 self._stored_s = self._clock_s()
                 await self._forget(stored)
@@ -291,49 +253,8 @@ class Session:
                 self._stored_s = self._clock_s()
             if self._clock_s() - self._stored_s > deadline_s:
                 raise Unavailable(f"nothing was stored for {deadline_s:g} s")
-
-    # --- alerts ---------------------------------------------------------------------------------------------------
-
-    async def _raise_alerts(self) -> None:
-        """Each alert by a call of its own, the oldest first."""
-        while True:
-            self._signals.alerts.clear()
-            entries = await self._in_thread(self._outbox.read_alerts)
-            if self._outbox.epoch != self._epoch:
-                raise EpochEnded
-            self._alerts_wait = bool(entries)
-            for entry in entries:
-                await self._raise(entry)
-            if not entries:
-                self._signals.bulk.set()
-                await self._signals.alerts.wait()
-
-    async def _raise(self, entry: Entry) -> None:
-        me = self._identity
-        request = wire.raise_request(
-            entry,
-            enterprise=me.enterprise,
-            site=me.site,
-            device=me.device,
-            epoch=self._epoch,
-            session=self._number,
-        )
-        try:
-            within_s = self._deadlines.alert_s + self._pacer.queue_s
-            response = await self._alert_service.Raise(request, timeout=within_s)
-        except grpc.aio.AioRpcError as e:
-            if e.code() is grpc.StatusCode.ALREADY_EXISTS:  # docs/decisions/0013
-                await self._in_thread(partial(self._outbox.new_epoch, e.details() or "an alert's number is in use"))
-                raise EpochEnded from e
-            if e.code() not in _REFUSED_FOR_GOOD:
-                raise
-            reason = f"refused by the cloud: {e.details()}"
-            await self._in_thread(lambda: self._outbox.quarantine(entry.last, reason))
-            return
-        _log.info("alert delivered", alert=response.alert_id, key=request.alert.key, sequence=entry.first)
-        for name in ("sent_records_total", "received_records_total", "stored_records_total"):
-            self._meter.add(name)
-        await self._forget([(entry.first, entry.last)])
+            if self._pacer.silent_s > deadline_s:
+                raise Unavailable(f"nothing was received for {deadline_s:g} s")
 
 
 def _count(ranges: Iterable[Range]) -> int:

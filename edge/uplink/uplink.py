@@ -13,7 +13,8 @@ from edge.meter import Meter
 from edge.outbox import Outbox
 from edge.uplink.link import Link
 from edge.uplink.pace import Backoff
-from edge.uplink.session import Deadlines, EpochEnded, Identity, Session, Signals
+from edge.uplink.session import Deadlines, Identity, Session
+from edge.uplink.signals import EpochEnded, Signals
 from models.errors import Unavailable
 
 _PROVEN_S = 5.0  # a session that lived so long was a good one: the next attempt does not wait long

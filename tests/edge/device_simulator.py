@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,12 @@ class DeviceSimulator:
         parcels = wire.pack(records(count, start=start), replay=True)
         kept = self.outbox.append(parcels, dict([wire.schema_state(SCHEMA)]))
         self.produced |= {(kept.epoch, kept.first + i) for i in range(count)}
+
+    def append_raw(self, samples: int) -> None:
+        """Keep one raw snapshot, of 4 bytes a sample: one record, however large."""
+        one = replace(records(1)[0], kind=Kind.WAVEFORM, schema=None, values=np.ones(samples, np.float32))
+        kept = self.outbox.append(wire.pack([one], replay=True))
+        self.produced.add((kept.epoch, kept.first))
 
     def raise_alarm(self, key: str = "P-101/1") -> int:
         """Keep an alarm; return its sequence number."""

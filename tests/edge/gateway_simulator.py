@@ -41,6 +41,7 @@ class Faults:
     break_after_store: int = 0  # this many are stored, and their stream ends before any answer
     never_store: bool = False  # `received`, and no more
     refuse_alerts: grpc.StatusCode | None = None
+    alerts_together: int = 1  # an alert is answered when so many wait for their answer
     seconds_per_byte: float = 0.0  # a slow link: how long each byte of a message takes
     answer_delay_s: float = 0.0
 
@@ -73,7 +74,10 @@ class GatewaySimulator(TelemetryServiceServicer, AlertServiceServicer, RolloutSe
         self.order: list[tuple[float, str, int]] = []  # (when, `batch` or `alert`, first sequence), as they arrived
         self.unknown_schemas: set[int] = set()
         self.wrong_digests = 0
-        self.protocol_version = 2  # that it speaks
+        self.protocol_version = 3  # that it speaks
+        self.parts = 0  # that have come
+        self.alerts_waiting = 0  # calls that have come; set back by tests
+        self.welcomed: Callable[[], None] = lambda: None  # called after each Welcome
         self.more = b""  # fields that only a newer version knows, in each answer
         self.credit_bytes, self.largest_message_bytes = credit_bytes, largest_message_bytes
         self.port = 0
@@ -147,13 +151,30 @@ class GatewaySimulator(TelemetryServiceServicer, AlertServiceServicer, RolloutSe
             await asyncio.Event().wait()
         shelf = self.shelves[hello.device, hello.epoch]
         await context.write(wire.StreamResponse(welcome=self._welcome(shelf)))
+        self.welcomed()
         schemas: set[int] = set()
+        whole, part_bytes = bytearray(), 0
         async for request in request_iterator:
             if request.WhichOneof("message") == "schema":
                 schemas.add(request.schema.id)
                 continue
             await asyncio.sleep(self.faults.seconds_per_byte * request.ByteSize())
-            ranges = await self._take(shelf, request.batches, schemas, context)
+            batches = request.batches
+            if request.WhichOneof("message") == "part":
+                assert self.protocol_version > 2, "an older gateway knows no parts"
+                part = request.part
+                assert part.offset == len(whole)
+                whole += part.data
+                part_bytes += len(part.data)
+                self.parts += 1
+                self.order.append((time.monotonic(), "part", part.first_sequence))
+                await context.write(wire.StreamResponse(ack=wire.Ack(part_bytes=part_bytes)))
+                if len(whole) < part.size:
+                    continue
+                batch = wire.Batch.FromString(bytes(whole))
+                batch.first_sequence, batch.digest = part.first_sequence, part.digest
+                batches, whole = wire.Batches(batches=[batch]), bytearray()
+            ranges = await self._take(shelf, batches, schemas, context)
             await asyncio.sleep(self.faults.answer_delay_s)
             stored = [] if self.faults.never_store else ranges
             ack = wire.Ack(received=ranges, stored=stored)
@@ -210,6 +231,9 @@ class GatewaySimulator(TelemetryServiceServicer, AlertServiceServicer, RolloutSe
         if self.faults.refuse_alerts is not None:
             await context.abort(self.faults.refuse_alerts, "refused by the test")
         self.order.append((time.monotonic(), "alert", request.sequence))
+        self.alerts_waiting += 1
+        while self.alerts_waiting < self.faults.alerts_together:
+            await asyncio.sleep(0.005)
         self.shelves[request.device, request.epoch].alerts.setdefault(request.sequence, request.alert)
         return alert_wire.RaiseResponse(alert_id=request.sequence)
 

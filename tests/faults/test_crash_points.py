@@ -16,6 +16,7 @@ from cloud.gateway import writer
 from cloud.gateway.intake import Intake, Intakes
 from cloud.wiring import Cloud
 from edge.outbox.store import Store
+from edge.uplink.bulk import Bulk
 from edge.uplink.session import Session as Uplink
 from tests.cloud.conftest import opened  # noqa: F401 - the fixture of an empty cloud
 from tests.cloud.gateway.device import Device
@@ -36,8 +37,10 @@ GATEWAY_POINTS: list[tuple[str, Any, str]] = [
 DEVICE_POINTS: list[tuple[str, Any, str]] = [
     ("before an append's transaction", Store, "write"),
     ("after an append's transaction", Store, "write"),
-    ("before records are sent", Uplink, "_write"),
-    ("after records are sent", Uplink, "_write"),
+    ("before records are sent", Bulk, "_write"),
+    ("after records are sent", Bulk, "_write"),
+    ("before a part of a record is sent", Bulk, "_write_part"),
+    ("after a part of a record is sent", Bulk, "_write_part"),
     ("before what is stored is forgotten", Uplink, "_forget"),
     ("after what is stored is forgotten", Uplink, "_forget"),
     ("after the cursors are compared", Uplink, "_compare"),
@@ -108,6 +111,7 @@ def test_a_device_that_dies_here_loses_and_doubles_nothing(
     seen: list[str] = []
     device = make_device()
     device.append(20)
+    device.append_raw(5_000)
     with monkeypatch.context() as patch:
         patch.setattr(owner, step, dies(getattr(owner, step), after=name.startswith("after"), seen=seen))
         if owner is Store:
@@ -119,7 +123,7 @@ def test_a_device_that_dies_here_loses_and_doubles_nothing(
     device.close()
     again = make_device()
     expected = {(again.outbox.epoch, n) for n in range(1, again.outbox.head + 1)}
-    assert again.outbox.head == (40 if name == "after an append's transaction" else 20)
+    assert again.outbox.head == (41 if name == "after an append's transaction" else 21)
     again.connect()
     gateway.wait_until(lambda: again.outbox.kept_bytes == 0)
     again.close()
@@ -128,5 +132,5 @@ def test_a_device_that_dies_here_loses_and_doubles_nothing(
 
 
 def test_the_points_are_told_apart_by_name():
-    assert len({*ids(GATEWAY_POINTS), *ids(DEVICE_POINTS)}) == 15
+    assert len({*ids(GATEWAY_POINTS), *ids(DEVICE_POINTS)}) == 17
     assert not issubclass(Crash, Exception), "a crash must not be mended by a retry"

@@ -1,9 +1,10 @@
 """Row 12, exhaustive: a gateway dies before or after each thing that it does to store, catalogue or wire.
 
-A first run counts what a gateway does while a device greets, raises an alarm and delivers twice: each statement that
-changes the catalogue, each commit, each put, each answer. Then a gateway dies at the first and at the second of each,
-and from there on does nothing any more, as a process that was killed; another takes over. So no point is forgotten
-when the code changes: the list is made by the run, and printed at the end of the tests.
+A first run counts what a gateway does while a device greets, raises an alarm and delivers twice, a raw snapshot in
+parts among it: each part that is taken, each statement that changes the catalogue, each commit, each put, each answer.
+Then a gateway dies at the first and at the second of each, and from there on does nothing any more, as a process that
+was killed; another takes over. So no point is forgotten when the code changes: the list is made by the run, and printed
+at the end of the tests.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import pytest
 from sqlalchemy import event
 
 from cloud.gateway import wire
+from cloud.gateway.parts import Part, Parts
 from cloud.store import ObjectStore
 from cloud.wiring import Cloud
 from tests.cloud.running import QUICK, eventually, play, running
@@ -95,9 +97,18 @@ def lived(cloud: Cloud, life: Life, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
         return say
 
+    add = Parts.add
+
+    async def taken(parts: Parts, part: Part) -> bytes | None:
+        life.step("before a part is taken")
+        whole = await add(parts, part)
+        life.step("after a part is taken")
+        return whole
+
     event.listen(cloud.engine, "before_cursor_execute", before)
     with monkeypatch.context() as patch:
         patch.setattr(cloud.engine.dialect, "do_commit", commit)
+        patch.setattr(Parts, "add", taken)
         for name in ("welcome", "ack"):
             patch.setattr(wire, name, said(name, getattr(wire, name)))
         yield Store(cloud.store, life)
@@ -128,6 +139,7 @@ class World:
             await asyncio.to_thread(device.connect)
             while at[0] < 2:
                 device.append(20, start=20 * at[0])
+                device.append_raw(5_000)
                 device.raise_alarm(f"P-101/{at[0]}")
                 at[0] += 1
                 await eventually(lambda: over() or not device.outbox.kept_bytes, within_s=60)
@@ -147,7 +159,7 @@ class World:
         play(story(), within_s=200)
         memories = {"dev-1": remembered("dev-1", self._folder / name / "device" / "outbox.sqlite")}
         assert violations(memories, in_cloud(cloud), at_rest=True) == [], ends_at
-        assert len(memories["dev-1"].used) == 42
+        assert len(memories["dev-1"].used) == 44
         device.close()
         cloud.close()
         shutil.rmtree(self._folder / name)
@@ -162,7 +174,7 @@ def test_a_gateway_that_dies_at_any_of_its_effects_loses_and_doubles_nothing(
     counted = world.live("whole")
     points = [(what, nth) for what, times in counted.items() for nth in range(1, min(times, TIMES) + 1)]
     named = " ".join(counted)
-    assert all(part in named for part in ("a put", "segment", "alert", "welcome", "ack", "cursor")), named
+    assert all(part in named for part in ("a put", "a part", "segment", "alert", "welcome", "ack", "cursor")), named
     died = [point for n, point in enumerate(points) if world.live(str(n), point)]
     assert died == points
     for what, times in counted.items():

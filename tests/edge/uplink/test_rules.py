@@ -53,9 +53,10 @@ def test_no_more_than_a_second_of_the_measured_rate_is_on_the_way() -> None:
         clock.now += 1.0
         pacer.received([(last, last)])
     assert pacer.window == SMALLEST_WINDOW
-    assert pacer.queue_s == 0.0
+    assert pacer.queue_s() == 0.0
     pacer.sent(9, 9, 120_000)
-    assert pacer.queue_s == pytest.approx(15.0)
+    assert pacer.queue_s() == pytest.approx(15.0)
+    assert pacer.queue_s(beside=8_000) == pytest.approx(16.0)
     clock.now += 15.0
     pacer.received([(9, 9)])
     for last in range(10, 40):  # then the link is 100 times as fast
@@ -65,9 +66,57 @@ def test_no_more_than_a_second_of_the_measured_rate_is_on_the_way() -> None:
     assert 700_000 < pacer.window <= 800_000
 
 
+def test_a_small_parcel_that_leaves_just_before_a_large_ones_answer_makes_the_link_no_faster() -> None:
+    clock = Clock()
+    pacer = Pacer(1_000_000, clock)
+    for last in range(1, 40, 2):  # a link of 8 kB/s: 7,600 bytes, and 400 more that leave 20 ms before their answer
+        pacer.sent(last, last, 7_600)
+        clock.now += 0.93
+        pacer.sent(last + 1, last + 1, 400)
+        clock.now += 0.02
+        pacer.received([(last, last)])
+        clock.now += 0.05
+        pacer.received([(last + 1, last + 1)])
+    assert pacer.window <= 8_100
+
+
+def test_an_answer_that_comes_late_makes_the_link_no_faster() -> None:
+    clock = Clock()
+    pacer = Pacer(1_000_000, clock)
+    pacer.sent(1, 1, 4_000)
+    pacer.sent(2, 2, 4_000)
+    for last in range(1, 40):  # a link of 8 kB/s; each second answer is 0.4 s late
+        clock.now = 0.5 * last + 0.4 * (last % 2)
+        pacer.received([(last, last)])
+        pacer.sent(last + 2, last + 2, 4_000)
+    assert pacer.window <= 8_100
+
+
+def test_a_batch_in_parts_counts_part_by_part_and_waits_for_its_stored_from_the_last_one_on() -> None:
+    clock = Clock()
+    pacer = Pacer(1_000_000, clock)
+    assert 4 * pacer.part == SMALLEST_WINDOW
+    for _ in range(4):
+        pacer.part_sent(7, 7, 2_000, whole=False)
+    assert not pacer.fits(2_000)
+    clock.now += 0.5
+    assert pacer.silent_s == 0.5
+    pacer.received([], 4_000)
+    assert pacer.silent_s == 0.0
+    assert pacer.room == 4_000
+    pacer.part_sent(7, 7, 2_000, whole=True)
+    assert len(pacer.unstored) == 1
+    clock.now += 0.75
+    pacer.received([], 10_000)
+    assert pacer.unreceived_bytes == 0
+    assert pacer.window == SMALLEST_WINDOW, "8 kB/s all the time"
+    pacer.unstored.remove([(7, 7)])
+    assert not pacer.unstored
+
+
 def test_the_gateways_credit_is_not_exceeded_and_a_large_parcel_still_goes_alone() -> None:
     pacer = Pacer(10_000, Clock())
-    assert not pacer.fits(10_001) or not pacer.unreceived
+    assert pacer.fits(10_001)
     pacer.sent(1, 5, 9_000)
     assert not pacer.fits(2_000)
     pacer.received([(1, 5)])
@@ -79,7 +128,7 @@ def test_an_answer_that_covers_many_parcels_frees_them_all() -> None:
     for i in range(100):
         pacer.sent(10 * i + 1, 10 * i + 10, 100)
     pacer.received([(1, 500), (901, 1 << 40)])
-    assert pacer.unreceived.bytes == 4_000
+    assert pacer.unreceived_bytes == 4_000
     assert pacer.unstored.bytes == 10_000
 
 

@@ -71,14 +71,16 @@ REJECTION_CODE_UNKNOWN_SCHEMA: RejectionCode
 REJECTION_CODE_UNKNOWN_POINT: RejectionCode
 
 class StreamRequest(_message.Message):
-    __slots__ = ("hello", "schema", "batches")
+    __slots__ = ("hello", "schema", "batches", "part")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     BATCHES_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     schema: Schema
     batches: Batches
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., schema: _Optional[_Union[Schema, _Mapping]] = ..., batches: _Optional[_Union[Batches, _Mapping]] = ...) -> None: ...
+    part: Part
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., schema: _Optional[_Union[Schema, _Mapping]] = ..., batches: _Optional[_Union[Batches, _Mapping]] = ..., part: _Optional[_Union[Part, _Mapping]] = ...) -> None: ...
 
 class StreamResponse(_message.Message):
     __slots__ = ("welcome", "ack")
@@ -226,6 +228,20 @@ class Batch(_message.Message):
     digest: bytes
     def __init__(self, first_sequence: _Optional[int] = ..., count: _Optional[int] = ..., kind: _Optional[_Union[RecordKind, str]] = ..., time_base: _Optional[_Union[TimeBase, str]] = ..., schema: _Optional[int] = ..., points: _Optional[_Iterable[_Union[Point, _Mapping]]] = ..., point: _Optional[bytes] = ..., event_time: _Optional[bytes] = ..., quality: _Optional[bytes] = ..., dtype: _Optional[_Union[Dtype, str]] = ..., width: _Optional[int] = ..., values: _Optional[bytes] = ..., step: _Optional[float] = ..., scale: _Optional[float] = ..., source: _Optional[str] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., digest: _Optional[bytes] = ...) -> None: ...
 
+class Part(_message.Message):
+    __slots__ = ("first_sequence", "digest", "size", "offset", "data")
+    FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    first_sequence: int
+    digest: bytes
+    size: int
+    offset: int
+    data: bytes
+    def __init__(self, first_sequence: _Optional[int] = ..., digest: _Optional[bytes] = ..., size: _Optional[int] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
+
 class Point(_message.Message):
     __slots__ = ("machine", "channel")
     MACHINE_FIELD_NUMBER: _ClassVar[int]
@@ -243,14 +259,16 @@ class Gap(_message.Message):
     def __init__(self, range: _Optional[_Union[SequenceRange, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Ack(_message.Message):
-    __slots__ = ("received", "stored", "rejected")
+    __slots__ = ("received", "stored", "rejected", "part_bytes")
     RECEIVED_FIELD_NUMBER: _ClassVar[int]
     STORED_FIELD_NUMBER: _ClassVar[int]
     REJECTED_FIELD_NUMBER: _ClassVar[int]
+    PART_BYTES_FIELD_NUMBER: _ClassVar[int]
     received: _containers.RepeatedCompositeFieldContainer[SequenceRange]
     stored: _containers.RepeatedCompositeFieldContainer[SequenceRange]
     rejected: _containers.RepeatedCompositeFieldContainer[Rejection]
-    def __init__(self, received: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ..., stored: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ..., rejected: _Optional[_Iterable[_Union[Rejection, _Mapping]]] = ...) -> None: ...
+    part_bytes: int
+    def __init__(self, received: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ..., stored: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ..., rejected: _Optional[_Iterable[_Union[Rejection, _Mapping]]] = ..., part_bytes: _Optional[int] = ...) -> None: ...
 
 class Rejection(_message.Message):
     __slots__ = ("sequence", "code", "reason")
