@@ -27,7 +27,8 @@ COLUMNS = tuple(spec.id for spec in WAVEFORM)
 UNSTORED_ROWS = 400_000  # of one device, before it waits: what an outbox on disk would hold
 _END_S = 90.0  # for a gateway to end, also one with thousands of streams that just broke off
 START_NS = 1_790_000_000 * 10**9
-_POOL = 1 << 20  # random floats of which messages take their values: more than zstd looks back
+_POOL = 1 << 23  # random floats of which messages take their values
+_APART = 1 << 19  # of them between two devices: no load of a gateway holds the same values twice
 
 
 @contextlib.contextmanager
@@ -54,15 +55,16 @@ def cpu_s(processes: Iterable[psutil.Process]) -> float:
 @functools.cache
 def _values() -> bytes:
     """The pool, and after it as much as one message may take."""
-    pool = np.random.default_rng(1).normal(size=_POOL).astype("<f4")
-    return np.concatenate([pool, pool[: _POOL // 4]]).tobytes()
+    pool = np.random.default_rng(1).standard_normal(_POOL, dtype="<f4")
+    return pool.tobytes() + pool[: _POOL // 16].tobytes()
 
 
 class Messages:
     """Makes messages of `frames` rows of 13 float32 features cheaply, from a pool of random values."""
 
-    def __init__(self, frames: int) -> None:
+    def __init__(self, frames: int, device: int = 0) -> None:
         self.frames = frames
+        self._place = _APART * device
         self._size = 4 * frames * len(COLUMNS)
         self._values = _values()
         self._times = START_NS + 10**8 * np.arange(frames)
@@ -82,7 +84,7 @@ class Messages:
 
     def make(self, first: int) -> pb.StreamRequest:
         """Return the message that starts at sequence `first`."""
-        offset = 4 * (first * len(COLUMNS) % _POOL)
+        offset = 4 * ((self._place + first * len(COLUMNS)) % _POOL)
         self._batch.first_sequence = first
         self._batch.event_time = (self._times + 10**8 * first).astype("<i8").tobytes()
         self._batch.values = self._values[offset : offset + self._size]
@@ -149,5 +151,7 @@ async def send_all(
 ) -> int:
     """Send as many devices at once for so long, each at most so fast, until all is stored; return the rows."""
     until_s = time.monotonic() + seconds
-    sends = (send(address, name, Messages(frames), until_s, rows_per_s=rows_per_s) for name in names)
+    sends = (
+        send(address, name, Messages(frames, n), until_s, rows_per_s=rows_per_s) for n, name in enumerate(names)
+    )
     return sum(await asyncio.gather(*sends))

@@ -121,7 +121,7 @@ def _wait_for(port: int) -> None:
 
 def measure(pipeline: Pipeline, frames: int, streams: int, seconds: float) -> dict[str, float]:
     """Send for so long, wait until the consumer has committed everything; return rows, seconds and CPU seconds."""
-    messages = [Messages(frames) for _ in range(streams)]
+    messages = [Messages(frames, n) for n in range(streams)]
     clients = [_client(f"sender-{frames}-{n}", pipeline.port) for n in range(streams)]
     on_the_way = [0] * streams
     for n, client in enumerate(clients):
