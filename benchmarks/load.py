@@ -151,7 +151,5 @@ async def send_all(
 ) -> int:
     """Send as many devices at once for so long, each at most so fast, until all is stored; return the rows."""
     until_s = time.monotonic() + seconds
-    sends = (
-        send(address, name, Messages(frames, n), until_s, rows_per_s=rows_per_s) for n, name in enumerate(names)
-    )
+    sends = (send(address, name, Messages(frames, n), until_s, rows_per_s=rows_per_s) for n, name in enumerate(names))
     return sum(await asyncio.gather(*sends))

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Table, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, tuple_, update
 
 from cloud.catalogue import tables as t
 from cloud.catalogue.lake import Segment, add_segments, new_commit
@@ -118,8 +118,7 @@ def commit(connection: Connection, enterprise: str, work: Ingest, now_ns: int) -
     stored = {key: _common(cursors[key].ranges, advance.ranges) for key, advance in work.advances.items()}
     if any(stored.values()):
         raise AlreadyStored({key: ranges for key, ranges in stored.items() if ranges})
-    for key, advance in work.advances.items():
-        _advance(connection, key, cursors[key], advance)
+    _advance(connection, cursors, work.advances)
     _keep_refused(connection, work, now_ns)
     schemas = [
         {"id": f"{number:016x}", "columns": json.dumps(columns), "units": json.dumps(units)}
@@ -135,23 +134,39 @@ class Cursor:
     """A cursor's row, locked."""
 
     ranges: Ranges  # what is stored
-    head_sequence: int
+    head: tuple[int, bytes]  # the highest batch end, and its digest
+    device_head: int
     session: int
+
+
+_EMPTY = {"ranges": b"", "head_sequence": 0, "head_digest": b"", "device_head": 0}
+_NAME = (t.cursor.c.enterprise, t.cursor.c.site, t.cursor.c.device, t.cursor.c.epoch)
+_KEYS = 200  # in one statement: below every database's limit of parameters
 
 
 def _lock(connection: Connection, keys: Sequence[CursorKey], now_ns: int) -> dict[CursorKey, Cursor]:
     """Lock the cursors in one order for everybody, making those that are absent."""
-    empty = {"ranges": b"", "head_sequence": 0, "head_digest": b"", "device_head": 0, "first_seen_ns": now_ns}
     found: dict[CursorKey, Cursor] = {}
-    for key in keys:
-        c = t.cursor.c
-        query = select(c.ranges, c.head_sequence, c.session).where(*key.where(t.cursor)).with_for_update()
-        row = connection.execute(query).one_or_none()
-        if row is None:
-            upsert(connection, t.cursor, [{**key.columns(), **empty}])
-            row = connection.execute(query).one()
-        found[key] = Cursor(Ranges.decode(row.ranges), row.head_sequence, row.session)
+    for at in range(0, len(keys), _KEYS):
+        some = sorted(keys[at : at + _KEYS])
+        found |= _locked(connection, some)
+        if absent := [{**key.columns(), **_EMPTY, "first_seen_ns": now_ns} for key in some if key not in found]:
+            upsert(connection, t.cursor, absent)
+            found |= _locked(connection, some)
     return found
+
+
+def _locked(connection: Connection, keys: Sequence[CursorKey]) -> dict[CursorKey, Cursor]:
+    c = t.cursor.c
+    mine = tuple_(*_NAME).in_([(k.enterprise, k.site, k.device, k.epoch) for k in keys])
+    known = (c.ranges, c.head_sequence, c.head_digest, c.device_head, c.session)
+    query = select(*_NAME, *known).where(mine).order_by(*_NAME).with_for_update()
+    return {
+        CursorKey(*row[:4]): Cursor(
+            Ranges.decode(row.ranges), (row.head_sequence, row.head_digest), row.device_head, row.session
+        )
+        for row in connection.execute(query)
+    }
 
 
 def _committed_before(connection: Connection, enterprise: str, segments: Sequence[Segment]) -> bool:
@@ -167,15 +182,30 @@ def _common(cursor: Ranges, new: Ranges) -> Ranges:
     return Ranges(part for first, last in new for part in cursor.overlap(first, last))
 
 
-def _advance(connection: Connection, key: CursorKey, cursor: Cursor, advance: Advance) -> None:
-    ranges, head_sequence = cursor.ranges, cursor.head_sequence
-    ranges.update(advance.ranges)
-    values: dict[str, object] = {"ranges": ranges.encode()}
-    if advance.head is not None and advance.head[0] > head_sequence:
-        values["head_sequence"], values["head_digest"] = advance.head
-    connection.execute(update(t.cursor).where(*key.where(t.cursor)).values(values))
-    grown = [*key.where(t.cursor), t.cursor.c.device_head < ranges.head]
-    connection.execute(update(t.cursor).where(*grown).values(device_head=ranges.head))
+def _advance(
+    connection: Connection, cursors: Mapping[CursorKey, Cursor], advances: Mapping[CursorKey, Advance]
+) -> None:
+    rows = []
+    for key, advance in advances.items():
+        known = cursors[key]
+        ranges = known.ranges.copy()
+        ranges.update(advance.ranges)
+        sequence, digest = max(known.head, advance.head or known.head, key=lambda head: head[0])
+        device_head = max(known.device_head, ranges.head)
+        rows.append({**_named(key), "r": ranges.encode(), "s": sequence, "d": digest, "h": device_head})
+    if rows:
+        connection.execute(_ADVANCED, rows)
+
+
+def _named(key: CursorKey) -> dict[str, str | int]:
+    return {f"key_{name}": value for name, value in key.columns().items()}
+
+
+_ADVANCED = (
+    update(t.cursor)
+    .where(*(column == bindparam(f"key_{column.name}") for column in _NAME))
+    .values(ranges=bindparam("r"), head_sequence=bindparam("s"), head_digest=bindparam("d"), device_head=bindparam("h"))
+)
 
 
 def _keep_refused(connection: Connection, work: Ingest, now_ns: int) -> None:

@@ -32,7 +32,7 @@ from protos.forewarn.telemetry.v1 import telemetry_pb2_grpc
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 HELLO_SECONDS = 10.0
-COALESCE_SECONDS = 0.01  # acknowledgements that come within it travel together
+COALESCE_SECONDS = 0.05  # acknowledgements that come within it travel together
 FINISH_SECONDS = 60.0  # how long a device that has said everything may wait for its last `stored`
 LAST_ACK_SECONDS = 5.0
 _SCHEMAS = 256  # in one stream

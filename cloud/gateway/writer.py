@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -56,6 +57,7 @@ class Closing:
 class Load:
     """What one flush stores, all in one commit."""
 
+    opened_s: float  # when its first record came
     shares: dict[Intake, Share] = field(default_factory=dict)
     bytes: int = 0
 
@@ -83,8 +85,7 @@ class Writer:
         self._closing = closing
         self._metrics = metrics
         self._now_ns = now_ns
-        self._load = Load()
-        self._opened_s = 0.0  # when the load's first record came
+        self._loads: deque[Load] = deque()  # to be stored, oldest first; the last one is open
         self._changed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -95,11 +96,11 @@ class Writer:
 
     def add(self, batch: Batch, new: list[Range], intake: Intake, size: int) -> None:
         """Take the new records of one batch; `size` was taken from both budgets, and goes back when they are stored."""
-        load = self._load
-        if not load.shares:
-            self._opened_s = time.monotonic()
+        if not self._loads or self._loads[-1].bytes >= self._closing.bytes:
+            self._loads.append(Load(time.monotonic()))
             self._idle.clear()
             self._changed.set()
+        load = self._loads[-1]
         share = load.shares.get(intake)
         if share is None:
             share = load.shares[intake] = Share()
@@ -110,11 +111,13 @@ class Writer:
 
     def drop(self, intake: Intake) -> None:
         """Forget what waits of a fenced intake; what is already on its way is stopped by the commit."""
-        share = self._load.shares.pop(intake, None)
-        if share is not None:
-            self._load.bytes -= share.bytes
-            self._give(intake, share)
-            self._changed.set()
+        for load in self._loads:
+            share = load.shares.pop(intake, None)
+            if share is not None:
+                load.bytes -= share.bytes
+                self._give(intake, share)
+        self._loads = deque(load for load in self._loads if load.shares)
+        self._changed.set()
 
     def _give(self, intake: Intake, share: Share) -> None:
         self._budget.give(share.bytes)
@@ -125,11 +128,10 @@ class Writer:
         while True:
             await self._wait()
             if self._load_due():
-                load, self._load = self._load, Load()
-                await self._keep(load)
+                await self._keep(self._loads.popleft())
             if self._latest_due():
                 await self._write_latest()
-            if not self._load.shares:
+            if not self._loads:
                 self._idle.set()
 
     async def drain(self) -> None:
@@ -139,8 +141,11 @@ class Writer:
         await self._idle.wait()
 
     def _load_due(self) -> bool:
-        old = time.monotonic() >= self._opened_s + self._closing.seconds
-        return bool(self._load.shares) and (old or self._draining or self._load.bytes >= self._closing.bytes)
+        if not self._loads:
+            return False
+        first = self._loads[0]
+        old = time.monotonic() >= first.opened_s + self._closing.seconds
+        return old or self._draining or first.bytes >= self._closing.bytes
 
     def _latest_due(self) -> bool:
         return bool(self._latest) and (self._draining or time.monotonic() >= self._latest_s + LATEST_SECONDS)
@@ -149,7 +154,7 @@ class Writer:
         """Wait until a load or the newest values are due."""
         while not (self._load_due() or self._latest_due()):
             self._changed.clear()
-            times = [self._opened_s + self._closing.seconds] if self._load.shares else []
+            times = [self._loads[0].opened_s + self._closing.seconds] if self._loads else []
             times += [self._latest_s + LATEST_SECONDS] if self._latest else []
             wait_s = max(min(times) - time.monotonic(), 0.0) if times else None
             with contextlib.suppress(TimeoutError):

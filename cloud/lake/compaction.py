@@ -103,7 +103,7 @@ class Compactor:
         tables = [plain(pq.read_table(io.BytesIO(read_checked(self._store, s.path, s.sha256)))) for s in group]
         merged = pa.concat_tables(tables, promote_options="default")
         merged = merged.sort_by([(name, "ascending") for name in ("machine", "channel", "event_time_ns", "sequence")])
-        data = to_parquet(merged)
+        data = to_parquet(merged.schema, [merged])
         first = group[0]
         now_ns = self._now_ns()
         path = new_key(self._enterprise, first.site, first.kind, now_ns)

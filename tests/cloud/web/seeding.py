@@ -163,7 +163,7 @@ class Fleet:
             }
             | columns
         )
-        data = to_parquet(table)
+        data = to_parquet(table.schema, [table])
         key = new_key("demo", SITE, kind, self.now_ns)
         self.cloud.store.put(key, data)
         segment = Segment(
