@@ -6,7 +6,7 @@ import math
 
 import msgspec
 
-_YEAR_S = 365.25 * 86_400
+YEAR_S = 365.25 * 86_400
 _STEPS = 20
 
 
@@ -42,13 +42,13 @@ class DetectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("act_factor must be at least 1, deadband from 0 to below 1")
 
     def limit(self, channels: int) -> float:
-        """Return the deviation at which zone C begins, for a machine of so many judged channels.
+        """Return the deviation at which zone C begins on day zero, for a machine of so many judged channels.
 
         A standard normal drawn once a window and channel lies above it as often as the budget allows. The deviation is
         a smoothed median with a smaller spread, and the on-delay comes on top: what is left over is for slow, harmless
-        changes, which no statistics of the first minutes can foresee.
+        changes, which no statistics of the first minutes can foresee. `OwnLimits` learns from the first week.
         """
-        share = self.false_alarms_per_year * self.every_s / _YEAR_S / max(channels, 1)
+        share = self.false_alarms_per_year * self.every_s / YEAR_S / max(channels, 1)
         return _exceeded(min(max(share, 1e-15), 0.1))
 
 

@@ -23,6 +23,7 @@ from edge.detection.bearing_part import TOO_SHORT, Verdict, diagnose
 from edge.detection.config import DetectionConfig
 from edge.detection.fault import Told, weigh
 from edge.detection.latch import Latch
+from edge.detection.own_limits import OwnLimits
 from edge.detection.regime import Regime, RegimeWatch
 from edge.detection.trigger import ACT, NORMAL, WARN, Limits, Trigger
 from edge.detection.watch import SensorWatch
@@ -42,8 +43,7 @@ class Detector:
     def __init__(self, machine: Machine, config: DetectionConfig | None = None) -> None:
         self.machine = machine
         self.config = c = config or DetectionConfig()
-        self.limit = limit = c.limit(sum(x.kind is ChannelKind.WAVEFORM for x in machine.channels))
-        self._limits = Limits(limit, limit * c.act_factor, limit * c.deadband, c.on_delay_windows, c.off_delay_windows)
+        self._limits = self._own_limits()
         self._wired = {x.name for x in machine.channels}
         self._channels: dict[str, ChannelBaseline] = {}
         self._units: dict[str, dict[str, str]] = {}
@@ -84,7 +84,8 @@ class Detector:
             told = [r.channel for r in heard if r.channel not in self._watch.faulty]
             judged = [n for n in told if self._channels[n].update(window.time_ns)]
         deviation, channel = self._worst(judged or list(self._channels))
-        self._own.update(deviation if judged else None, self._limits)
+        if judged and regime is not None:
+            self._own.update(deviation, self._limits.update(window.time_ns, deviation, regime))
         model_limits = self._judge(assessment, thresholds)
         change = self._latch.update(max(self._own.level, self._model.level))
         if change is not None:
@@ -103,13 +104,21 @@ class Detector:
 
         An open alarm returns to normal at the next window; whatever comes then is a new alarm.
         """
-        self._channels = {}
+        self._channels, self._limits = {}, self._own_limits()
         if self._recent is not None:
             self._recent.clear()
         self._wiring = WiringWatch()
         self._own.reset()
         self._model.reset()
         self._latch.acknowledged = True
+
+    def _own_limits(self) -> OwnLimits:
+        return OwnLimits(self.config, sum(x.kind is ChannelKind.WAVEFORM for x in self.machine.channels))
+
+    @property
+    def limit(self) -> float:
+        """The deviation from which on the machine is raised now."""
+        return self._limits.now.warn
 
     def _listen(self, rows: Sequence[FeatureRow], regime: Regime) -> dict[str, str]:
         """Let each channel read its row; return the fault of those that are wired or scaled as they should not be."""
@@ -120,7 +129,7 @@ class Detector:
     def _channel(self, row: FeatureRow) -> ChannelBaseline:
         channel = self._channels.get(row.channel)
         if channel is None:
-            channel = self._channels[row.channel] = ChannelBaseline(self.config, self.limit)
+            channel = self._channels[row.channel] = ChannelBaseline(self.config, self._limits.day_zero)
             self._units[row.channel] = dict(zip(row.schema.columns, row.schema.units, strict=True))
         return channel
 
@@ -164,7 +173,7 @@ class Detector:
             fault=fault,
             source=BASELINE,
             score=deviation,
-            threshold=self._limits.of(level),
+            threshold=self._limits.now.of(level),
             no_estimate_reason=NO_MODEL,
             evidence=(*verdict.evidence(), *diagnosis.evidence(self._channels, self._units, self.limit)),
         )
@@ -186,7 +195,7 @@ class Detector:
             self._named = None
         if named is not None:
             return named
-        return diagnosis.part_and_fault(self._channels, self.limit, looked_at=looked_at)
+        return diagnosis.part_and_fault(self._channels, self._limits.day_zero, looked_at=looked_at)
 
     def _with_model(self, alarm: Alarm, assessment: Assessment | None, limits: Limits | None) -> Alarm:
         """The same alarm with what the model adds: the remaining life, and its own figures where it is what spoke."""
@@ -211,6 +220,7 @@ class Detector:
         state = {
             "channels": {n: c.state() for n, c in self._channels.items()},
             "units": self._units,
+            "limits": self._limits.state(),
             "own": self._own,
             "model": self._model,
             "latch": self._latch,
@@ -228,9 +238,11 @@ class Detector:
         state: dict[str, Any] = msgspec.json.decode(data)
         self._channels = {}
         for name in [n for n in state["channels"] if n in self._wired]:
-            self._channels[name] = ChannelBaseline(self.config, self.limit)
+            self._channels[name] = ChannelBaseline(self.config, self._limits.day_zero)
             self._channels[name].restore(state["channels"][name])
         self._units = {n: u for n, u in state["units"].items() if n in self._wired}
+        if "limits" in state:  # absent in the state of versions that knew day zero's only
+            self._limits.restore(state["limits"])
         self._own, self._model = Trigger(**state["own"]), Trigger(**state["model"])
         self._latch = Latch(**state["latch"])
         self._by_model = state["by_model"]
