@@ -134,7 +134,7 @@ class MachineLoop:
         every = self._config.spectrum_every_windows
         if alarms or (every and self._windows % every == 0):
             found += spectrum(self.machine, window)
-        if self._witness.take(Heard(window, said, deviation, alarms)) or alarms:
+        if self._witness.take(Heard(window, said, deviation, alarms, self._detector.limit)) or alarms:
             found += records.snippets(self.machine, window, self._config.snippet_samples)
         for alarm in alarms:
             self._log.warning(

@@ -119,7 +119,7 @@ class MachineWitness:
         for alarm in heard.alarms:
             self._announcer.announce(alarm, self._machine)
         if self._board:
-            self._board.take(heard.window, heard.assessment, heard.deviation, heard.alarms)
+            self._board.take(heard.window, heard.assessment, heard.deviation, heard.alarms, heard.limit)
         if self._recorder:
             self._recorder.take(heard.window, heard.alarms)
         return self._snapshots.due(heard.window)

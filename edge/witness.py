@@ -5,6 +5,7 @@ The loop knows one witness and nothing of these. A witness never holds the loop 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,6 +21,7 @@ class Heard:
     assessment: Assessment | None
     deviation: float
     alarms: list[Alarm]
+    limit: float = math.inf  # of the deviation, from which on the machine is raised
 
 
 class Witness(Protocol):

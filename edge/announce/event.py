@@ -12,6 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from edge import words
+from edge.detection.detector import BASELINE
 from edge.types import Alarm, Machine
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
@@ -54,6 +55,7 @@ def event_of(alarm: Alarm, machine: Machine, sender: Sender) -> Event:
 
 def _data(alarm: Alarm, machine: Machine) -> dict[str, object]:
     life = alarm.remaining_life_s
+    told = words.told(alarm.fault, by_baseline=alarm.source == BASELINE)
     return {
         "key": alarm.key,
         "change": alarm.change.name.lower(),
@@ -62,7 +64,9 @@ def _data(alarm: Alarm, machine: Machine) -> dict[str, object]:
         "channel": alarm.channel,
         "severity": alarm.severity,
         "severity_words": words.ZONES[alarm.severity].word,
-        "text": words.sentence(alarm.fault),
+        "text": told.sentence,
+        "do": told.do,
+        "disprove": told.disprove,
         "confidence": alarm.confidence,
         "part": alarm.part,
         "fault": alarm.fault,

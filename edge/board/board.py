@@ -27,6 +27,7 @@ class Shown:
     age_s: float  # since it was taken, by the device's own clock
     every_s: float
     deviation: float
+    limit: float  # of the deviation; infinite where it is not known
     remaining_life_s: tuple[float, float, float] | None
     sensor_fault: bool
     trend: tuple[Minute, ...]
@@ -51,11 +52,13 @@ class MachineBoard:
         self._open: dict[str, Alarm] = {}
         self._time_ns: int | None = None
         self._taken_s = 0.0
-        self._deviation = 0.0
+        self._deviation, self._limit = 0.0, math.inf
         self._life: tuple[float, float, float] | None = None
         self._sensor_fault = False
 
-    def take(self, window: Window, said: Assessment | None, deviation: float, alarms: list[Alarm]) -> None:
+    def take(
+        self, window: Window, said: Assessment | None, deviation: float, alarms: list[Alarm], limit: float = math.inf
+    ) -> None:
         """One window and what became of it."""
         with self._lock:
             for alarm in alarms:
@@ -63,7 +66,7 @@ class MachineBoard:
                 if alarm.change is not AlarmChange.RETURNED_TO_NORMAL and len(self._open) < _MOST_OPEN:
                     self._open[alarm.key] = alarm
             self._time_ns, self._taken_s = window.time_ns, self._clock_s()
-            self._deviation = deviation
+            self._deviation, self._limit = deviation, limit
             self._life = said.rul_s if said else None
             self._sensor_fault = bool(window.quality & Quality.SENSOR_FAULT)
             self._trend.add(window.time_ns, deviation, said.degradation if said else math.nan, self._zone())
@@ -83,6 +86,7 @@ class MachineBoard:
                 age_s=self._clock_s() - self._taken_s,
                 every_s=self._every_s,
                 deviation=self._deviation,
+                limit=self._limit,
                 remaining_life_s=self._life,
                 sensor_fault=self._sensor_fault,
                 trend=(),

@@ -13,10 +13,12 @@ from html import escape
 from edge import words
 from edge.board.board import Board, Shown
 from edge.board.history import Minute
+from edge.detection.detector import BASELINE
 from edge.types import Alarm
 
 _WIDTH, _HEIGHT, _COLUMNS = 320, 72, 320
 _MOST_ROWS = 24  # of the trend's table
+_LEARNING = "Its healthy start is still being learned."
 
 STYLE = """
 :root{color-scheme:light dark;--paper:#f5f4f0;--card:#fffefc;--ink:#1b1f23;--quiet:#555c63;--line:#d5d2ca;--c:#8a4300;--d:#a52308}
@@ -27,7 +29,7 @@ h1{font-size:1.3rem;margin:0}h2{font-size:1.1rem;margin:0}h3{font-size:1rem;marg
 .card{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:12px;margin:12px 0}
 .quiet{color:var(--quiet);font-size:.9rem}.zone{font-weight:700}.zone-C{color:var(--c)}.zone-D{color:var(--d)}
 table{border-collapse:collapse;width:100%;font-size:.875rem}th,td{text-align:left;padding:4px 6px 4px 0;border-bottom:1px solid var(--line);vertical-align:top}
-svg{display:block;width:100%;height:72px;margin-top:8px}svg .trend{fill:none;stroke:currentColor;stroke-width:1.5}
+svg{display:block;width:100%;height:72px;margin-top:8px}svg .trend{fill:none;stroke:currentColor;stroke-width:1.5}svg .limit{stroke:var(--c);stroke-dasharray:4 3}
 summary{min-height:48px;display:flex;align-items:center;cursor:pointer;text-decoration:underline}
 """  # noqa: E501 - a style sheet
 SCRIPT = """
@@ -75,7 +77,7 @@ def _machine(m: Shown) -> str:
     alarms = "".join(_alarm(a) for a in m.alarms) or '<p class="quiet">No open alarm.</p>'
     return (
         f'<section class="card"><h2>{escape(m.machine.name)}{line}</h2>{_badges(m)}{simulated}'
-        f"{_now(m)}{alarms}{_trend(m.trend)}</section>"
+        f"{_now(m)}{alarms}{_trend(m.trend, m.limit)}</section>"
     )
 
 
@@ -97,10 +99,12 @@ def _now(m: Shown) -> str:
     if m.time_ns is None:
         return '<p class="quiet">No window yet since this device started.</p>'
     life = f" {_life(m.remaining_life_s)}" if m.remaining_life_s else ""
-    return (
-        f'<p class="quiet">Last window {_clock(m.time_ns)}, taken {words.duration(m.age_s)} ago. '
-        f"Deviation from its healthy start {_figure(m.deviation)}.{life}</p>"
-    )
+    now = f"Deviation from its healthy start {_figure(m.deviation)}{_limit(m)}." if m.deviation else _LEARNING
+    return f'<p class="quiet">Last window {_clock(m.time_ns)}, taken {words.duration(m.age_s)} ago. {now}{life}</p>'
+
+
+def _limit(m: Shown) -> str:
+    return f"; work is due from {_figure(m.limit)}" if math.isfinite(m.limit) else ""
 
 
 def _life(life_s: tuple[float, float, float]) -> str:
@@ -110,30 +114,48 @@ def _life(life_s: tuple[float, float, float]) -> str:
 
 def _alarm(a: Alarm) -> str:
     zone = words.ZONES[a.severity]
-    life = _life(a.remaining_life_s) if a.remaining_life_s else "No estimate of the remaining life."
+    said = words.told(a.fault, by_baseline=a.source == BASELINE)
+    sensor = a.part == "sensor"
+    life = (
+        _life(a.remaining_life_s) if a.remaining_life_s else "" if sensor else words.no_estimate(a.no_estimate_reason)
+    )
     channel = f" on {escape(a.channel)}" if a.channel else ""
     rows = "".join(
-        f"<tr><td>{escape(e.feature)}<br>{escape(e.channel)}</td><td>{_figure(e.value)} {escape(e.unit)}</td>"
+        f'<tr><td>{escape(words.feature(e.feature))}<br><span class="quiet">{escape(e.channel)}</span></td>'
+        f"<td>{_figure(e.value)} {escape(_unit(e.unit))}</td>"
         f"<td>{_figure(e.baseline)}</td><td>{_figure(e.limit)}</td></tr>"
         for e in a.evidence
     )
     why = (
-        '<table><thead><tr><th scope="col">Why</th><th scope="col">Value</th><th scope="col">Baseline</th>'
+        '<table><thead><tr><th scope="col">Why</th><th scope="col">Now</th><th scope="col">Healthy</th>'
         f'<th scope="col">Limit</th></tr></thead><tbody>{rows}</tbody></table>'
     )
     return (
-        f"<article><h3>{_badge(zone)}: {words.sentence(a.fault)}</h3>"
-        f"<p>{escape(words.confidence(a.confidence))}{channel}. {life}</p>"
-        f'<p class="quiet">{a.change.name.capitalize()} {_clock(a.time_ns)}; judged by {escape(a.source)}: '
-        f"{_figure(a.score)}, its limit {_figure(a.threshold)}.</p>{why if rows else ''}</article>"
+        f"<article><h3>{_badge(words.SENSOR_FAULT if sensor else zone)}: {said.sentence}</h3>"
+        f"<p>{escape(words.confidence(a.confidence))}{channel}. {life}</p><p><b>Do this:</b> {said.do}</p>"
+        f"<p><b>It would be wrong if</b> {said.disprove}.</p>"
+        f'<p class="quiet">{a.change.name.capitalize()} {_clock(a.time_ns)}{_judged(a)}.</p>'
+        f"{why if rows else ''}</article>"
     )
+
+
+def _judged(a: Alarm) -> str:
+    """By what, with its figure; a sensor's fault has none that says more."""
+    if a.part == "sensor":
+        return ""
+    by = "deviation from its healthy start" if a.source == BASELINE else f"by the model {escape(a.source)}"
+    return f"; {by} {_figure(a.score)}, limit {_figure(a.threshold)}"
+
+
+def _unit(unit: str) -> str:
+    return "" if unit == "1" else unit
 
 
 # --- the last days ----------------------------------------------------------------------------------------------------
 
 
-def _trend(minutes: Sequence[Minute]) -> str:
-    """The deviation as a line and, folded away, as a table, with one sentence that says it all."""
+def _trend(minutes: Sequence[Minute], limit: float) -> str:
+    """The deviation as a line below its limit and, folded away, as a table, with one sentence that says it all."""
     if len(minutes) < 2:
         return ""
     first, last = minutes[0].time_ns, minutes[-1].time_ns
@@ -142,13 +164,16 @@ def _trend(minutes: Sequence[Minute]) -> str:
         f"Deviation over {words.duration((last - first) * 1e-9)}: highest {_figure(worst.deviation)} at "
         f"{_clock(worst.time_ns)}, now {_figure(minutes[-1].deviation)}."
     )
+    top = max(_finite(worst.deviation), 1.25 * limit if math.isfinite(limit) else 0.0) or 1.0
+    dashed = f'<path class="limit" d="M0 {_y(limit, top):.1f}H{_WIDTH}"/>' if math.isfinite(limit) else ""
+    key = '<p class="quiet">Dashed: from here on work is due.</p>' if dashed else ""
     rows = "".join(
         f"<tr><td>{_clock(m.time_ns)}</td><td>{_figure(m.deviation)}</td><td>{m.zone}</td></tr>"
         for m in _thinned(minutes, _MOST_ROWS)
     )
     return (
         f'<p>{said}</p><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img" '
-        f'aria-label="{escape(said)}"><path class="trend" d="{_path(minutes)}"/></svg>'
+        f'aria-label="{escape(said)}">{dashed}<path class="trend" d="{_path(minutes, top)}"/></svg>{key}'
         '<details><summary>The trend as a table</summary><table><thead><tr><th scope="col">Time</th>'
         f'<th scope="col">Deviation</th><th scope="col">Zone</th></tr></thead><tbody>{rows}</tbody></table></details>'
     )
@@ -166,17 +191,20 @@ def _thinned(minutes: Sequence[Minute], count: int) -> list[Minute]:
     return [found[at] for at in sorted(found)]
 
 
-def _path(minutes: Sequence[Minute]) -> str:
+def _y(deviation: float, top: float) -> float:
+    return _HEIGHT - 2 - max(_finite(deviation), 0.0) / top * (_HEIGHT - 4)
+
+
+def _path(minutes: Sequence[Minute], top: float) -> str:
     """A line; it breaks where more than ten minutes, or three columns, are missing."""
     first, last = minutes[0].time_ns, minutes[-1].time_ns
     span = max(last - first, 1)
-    top = max(_finite(m.deviation) for m in minutes) or 1.0
     gap = max(600_000_000_000, 3 * span // _COLUMNS)
     parts, before = [], None
     for m in _thinned(minutes, _COLUMNS):
         x = (m.time_ns - first) / span * _WIDTH
-        y = _HEIGHT - 2 - max(_finite(m.deviation), 0.0) / max(top, 1e-9) * (_HEIGHT - 4)
-        parts.append(f"{'L' if before is not None and m.time_ns - before <= gap else 'M'}{x:.1f} {y:.1f}")
+        joined = before is not None and m.time_ns - before <= gap
+        parts.append(f"{'L' if joined else 'M'}{x:.1f} {_y(m.deviation, top):.1f}")
         before = m.time_ns
     return "".join(parts)
 

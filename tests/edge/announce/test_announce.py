@@ -117,6 +117,8 @@ def test_an_event_is_a_cloud_event_that_says_what_where_and_why() -> None:
     assert body["time"] == "2023-11-14T22:13:20.500Z"
     assert body["data"]["severity_words"] == "Act now"
     assert body["data"]["text"] == "The outer ring of the bearing is damaged."
+    assert body["data"]["do"].startswith("Listen at the bearing")
+    assert "greasing" in body["data"]["disprove"]
     assert body["data"]["evidence"][0]["limit"] == 1.5
     assert body["data"]["score"] is None  # JSON knows no NaN
     assert body["data"]["simulated"] is True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -14,6 +15,7 @@ from edge.board import Board, MachineBoard
 from edge.board.history import Trend
 from edge.board.page import SCRIPT, STYLE, render
 from edge.board.server import PageServer
+from edge.detection import sensors, wiring
 from edge.types import Alarm, AlarmChange, Assessment, Channel, ChannelKind, Evidence, Machine, Quality, Window
 
 EVIL = "<script>alert(1)</script>\"'&"
@@ -81,6 +83,49 @@ def test_the_page_says_what_is_wrong_with_shape_letter_and_word_and_why() -> Non
     assert "2.5 g" in text
     assert "This machine is simulated." in text
     assert "highest 29 at" in text
+
+
+def test_an_alarm_says_what_to_do_what_would_disprove_it_and_why_there_is_no_date() -> None:
+    board, one = board_of(alarms=False)
+    by_baseline = replace(
+        alarm(), source="baseline", part="machine", fault="degradation", no_estimate_reason="no_model"
+    )
+    one.take(Window(machine="P-101", time_ns=NOW + 40 * MINUTE, samples={}), None, 9.0, [by_baseline], limit=4.0)
+    page = render(board, NOW)
+    text = Tags(page).text
+    assert "The machine behaves unlike its healthy start." in text, "no model has said that it wears out"
+    assert "Do this: Go and look" in text
+    assert "It would be wrong if load, speed or product changed" in text
+    assert "No estimate of the remaining life: no model runs here yet." in text
+    assert "deviation from its healthy start 9, limit 4" in text
+    assert "@1" not in text
+
+
+def test_the_trend_is_drawn_below_its_limit_so_that_a_healthy_machine_looks_healthy() -> None:
+    board, one = board_of(alarms=False, windows=3)
+    one.take(Window(machine="P-101", time_ns=NOW + 4 * MINUTE, samples={}), None, 1.0, [], limit=5.0)
+    (shown,) = board.shown()
+    page = render(board, NOW)
+    assert shown.limit == 5.0
+    assert 'class="limit"' in page
+    assert "work is due from 5" in Tags(page).text
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(sensors.DROPOUT, sensors.DEAD, sensors.STUCK, sensors.CLIPPED, sensors.INTERMITTENT, sensors.SPIKES),
+        *(wiring.UNIT, wiring.SWAPPED),
+    ],
+)
+def test_every_sensor_fault_has_words_of_its_own(fault: str) -> None:
+    board, one = board_of(alarms=False)
+    of_sensor = replace(alarm(), part="sensor", fault=fault, source="baseline")
+    one.take(Window(machine="P-101", time_ns=NOW + 40 * MINUTE, samples={}), None, 0.0, [of_sensor])
+    text = Tags(render(board, NOW)).text
+    assert "Sensor fault: " in text
+    assert "in an unusual way" not in text
+    assert "remaining life" not in text
 
 
 def test_names_are_inert_wherever_they_stand() -> None:
