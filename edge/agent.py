@@ -19,6 +19,7 @@ import structlog
 
 from edge import wire
 from edge.bundles import Bundles
+from edge.clock import DeviceClock
 from edge.config import EdgeConfig, certificates_of, zones_of
 from edge.detection import Detector
 from edge.features import Extractor
@@ -66,6 +67,7 @@ class Agent:
         self._meter = Meter()
         self._outbox = Outbox(store / "outbox.sqlite", gap=self._gap, quota_bytes=config.outbox.quota_bytes)
         self._bundles = Bundles()
+        self._clock = DeviceClock(self._outbox.state("clock"))
         self._ask_gauges()
         self._link = Link(config.gateways, certificates_of(config))
         self._uplink = self._make_uplink(sources)
@@ -87,6 +89,7 @@ class Agent:
 
         self._meter.ask("kept_bytes", lambda: {(): float(self._outbox.kept_bytes)})
         self._meter.ask("model_info", models)
+        self._meter.ask("clock_suspect", lambda: {(): float(self._clock.suspect)})
         self._meter.set("quota_bytes", self._config.outbox.quota_bytes)
 
     def wrong(self) -> list[str]:
@@ -162,6 +165,7 @@ class Agent:
             stopping=self._stopping,
             wait_for_bundle=self._options.wait_for_bundle,
             meter=self._meter,
+            clock=self._clock,
             witness=self._offline.witness(machine, source.every_s),
             zones=zones_of(self._config, machine.name),
         )

@@ -18,6 +18,7 @@ import structlog
 
 from edge import records
 from edge.bundles import Bundles
+from edge.clock import DeviceClock
 from edge.config import RecordsConfig
 from edge.detection import Detector
 from edge.detection.zones import ZoneEvidence
@@ -59,6 +60,7 @@ class MachineLoop:
         wait_for_bundle: bool,
         meter: Meter | None = None,
         witness: Witness | None = None,
+        clock: DeviceClock | None = None,
         zones: ZoneLimits | None = None,
     ) -> None:
         self.machine = source.sensor.machine
@@ -76,6 +78,7 @@ class MachineLoop:
         self._meter = meter or Meter()
         self._began_s: float | None = None  # when the window in hand came
         self._witness = witness or Nobody()
+        self._clock = clock or DeviceClock()
         self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._position_ns: int | None = None  # event time of the last window taken
         self._windows = 0
@@ -119,10 +122,13 @@ class MachineLoop:
         self._began_s = time.monotonic()
         self._obey()
         self._switch()
+        if not self._source.replay:
+            window = self._clock.check(window)
         window = self._detector.check(window)
         rows = self._extractor.extract(window, self._judge.wanted)
         bundle = self._judge.bundle
-        said = self._judge.update(window.time_ns * 1e-9, rows)
+        at_s = window.time_ns * 1e-9 if self._source.replay else self._clock.best_s(window)
+        said = self._judge.update(at_s, rows)
         thresholds = bundle.manifest.thresholds if bundle else None
         deviation, alarms = self._detector.update(window, rows, said, thresholds)
         alarms = self._zones.add(rows, alarms)
@@ -191,6 +197,7 @@ class MachineLoop:
             f"detector/{name}": self._detector.dump(),
             f"extractor/{name}": self._extractor.dump(),
             f"position/{name}": position,
+            **self._clock.state(),
             **self._witness.state(),
         }
 

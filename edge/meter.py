@@ -22,6 +22,7 @@ _METRICS = {  # name: (type, help)
     "dropped_records_total": ("counter", "Records that will never reach the cloud."),
     "kept_bytes": ("gauge", "Bytes in the outbox."),
     "quota_bytes": ("gauge", "Bytes that the outbox may have."),
+    "clock_suspect": ("gauge", "1 while the device's clock is in doubt: the times of live records are flagged."),
     "connected": ("gauge", "1 while a gateway has welcomed this device."),
     "model_info": ("gauge", "1 for the model in use."),
 }

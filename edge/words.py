@@ -21,6 +21,7 @@ ZONES = {
     "D": Zone("D", "\N{BLACK DIAMOND}", "Act now"),
 }
 STALE = Zone("", "\N{WHITE CIRCLE}", "No data")
+CLOCK = Zone("", "?", "Times in doubt")
 SENSOR_FAULT = Zone("", "\N{MULTIPLICATION X}", "Sensor fault")
 
 

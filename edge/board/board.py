@@ -30,6 +30,7 @@ class Shown:
     limit: float  # of the deviation; infinite where it is not known
     remaining_life_s: tuple[float, float, float] | None
     sensor_fault: bool
+    clock_suspect: bool
     trend: tuple[Minute, ...]
 
     @property
@@ -55,6 +56,7 @@ class MachineBoard:
         self._deviation, self._limit = 0.0, math.inf
         self._life: tuple[float, float, float] | None = None
         self._sensor_fault = False
+        self._clock_suspect = False
 
     def take(
         self, window: Window, said: Assessment | None, deviation: float, alarms: list[Alarm], limit: float = math.inf
@@ -69,6 +71,7 @@ class MachineBoard:
             self._deviation, self._limit = deviation, limit
             self._life = said.rul_s if said else None
             self._sensor_fault = bool(window.quality & Quality.SENSOR_FAULT)
+            self._clock_suspect = bool(window.quality & Quality.SUSPECT_CLOCK)
             self._trend.add(window.time_ns, deviation, said.degradation if said else math.nan, self._zone())
 
     def _zone(self) -> str:
@@ -89,6 +92,7 @@ class MachineBoard:
                 limit=self._limit,
                 remaining_life_s=self._life,
                 sensor_fault=self._sensor_fault,
+                clock_suspect=self._clock_suspect,
                 trend=(),
             )
         return replace(shown, trend=tuple(trend.minutes()))

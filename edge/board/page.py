@@ -85,6 +85,8 @@ def _badges(m: Shown) -> str:
     badges = [_badge(words.ZONES[m.zone])]
     if m.sensor_fault:
         badges.append(_badge(words.SENSOR_FAULT))
+    if m.clock_suspect:
+        badges.append(_badge(words.CLOCK))
     if m.stale:
         badges.append(_badge(words.STALE))
     return f"<p>{' '.join(badges)}</p>"

@@ -3,7 +3,7 @@
 # ruff: noqa: PLC0415 - what a fact needs is imported for it: the doctor must run where the agent does not
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import fcntl
 import json
 import os
@@ -16,6 +16,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+from edge.clock import Sure, kept_by_a_time_service
 from edge.config import EdgeConfig
 from edge.doctor.tls import certificate_facts, handshake_fault, material_of
 from edge.doctor.types import Facts, GatewayFacts, Host, SensorFacts, SlotFacts, StoreFacts, TrustFacts
@@ -26,7 +27,6 @@ from models.errors import BundleRejected, ForewarnError
 
 _REACH_S = 3.0
 _MOST_WINDOWS = 64
-_CLOCK_NOT_KEPT = 5  # adjtimex(2): TIME_ERROR
 
 
 def gather(config: EdgeConfig | None, *, listen_s: float, log_level: str = "info") -> Facts:
@@ -61,7 +61,7 @@ def _host(log_level: str, offset_s: float) -> Host:
     return Host(
         clock_s=time.time(),
         clock_step_s=time.time() - time.monotonic() - offset_s,
-        synchronised=_synchronised(),
+        synchronised=kept_by_a_time_service(),
         utc_offset_s=float(time.localtime().tm_gmtoff),
         log_level=log_level,
         python=sys.version_info[:2],
@@ -71,13 +71,6 @@ def _host(log_level: str, offset_s: float) -> Host:
         memory_available_bytes=_memory_available(),
         sqlite=sqlite3.sqlite_version_info,
     )
-
-
-def _synchronised() -> bool | None:
-    try:
-        return bool(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512)) != _CLOCK_NOT_KEPT)
-    except (OSError, AttributeError):
-        return None
 
 
 def _lines(file: str) -> dict[str, str]:
@@ -133,6 +126,7 @@ def store_facts(config: EdgeConfig) -> StoreFacts:
         outbox_fault=fault,
         set_aside=len(list(folder.glob("outbox.sqlite.damaged-*-[0-9]"))),
         kept_bytes=kept,
+        sure=_sure(folder / "outbox.sqlite") if not fault else None,
         quota_bytes=config.outbox.quota_bytes,
     )
 
@@ -176,6 +170,14 @@ def _outbox(file: Path) -> tuple[str, int]:
     except sqlite3.DatabaseError as e:
         return str(e), 0
     return ("" if said == "ok" else said), int(kept)
+
+
+def _sure(file: Path) -> Sure | None:
+    if not file.exists():
+        return None
+    with contextlib.closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=_REACH_S)) as db:
+        row = db.execute("SELECT value FROM state WHERE name = 'clock'").fetchone()
+    return Sure.read(row[0]) if row else None
 
 
 # --- the cloud ----------------------------------------------------------------------------------------------------

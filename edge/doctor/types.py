@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import Any
 
+from edge.clock import Sure
 from edge.types import Machine, Window
 
 
@@ -68,6 +69,7 @@ class StoreFacts:
     outbox_fault: str = ""
     set_aside: int = 0  # damaged databases kept for a person to look at
     kept_bytes: int = 0
+    sure: Sure | None = None  # of its clock, when an agent ran here; None: none did
     quota_bytes: int = 1_000_000_000
 
 

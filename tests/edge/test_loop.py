@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from edge.sources import Source
 from edge.types import Kind, Window
 from models.errors import BundleRejected, Unavailable
 from protos.forewarn.telemetry.v1 import telemetry_pb2 as pb
+from tests.edge.clocks import Clocks
 from tests.models.making import make_parts
 
 
@@ -50,11 +52,29 @@ class Stepped:
         self._inner.close()
 
 
+class Clocked:
+    """The same windows as a live source has them, dated by a device's clock, which goes on by 10 s for each."""
+
+    def __init__(self, inner: Stepped, clocks: Clocks) -> None:
+        self.machine = inner.machine
+        self._inner = inner
+        self._clocks = clocks
+
+    def windows(self) -> Iterator[Window]:
+        for window in self._inner.windows():
+            self._clocks.go(10)
+            yield replace(window, time_ns=int(self._clocks.wall_s * 1e9))
+
+    def close(self) -> None:
+        self._inner.close()
+
+
 class Bench:
     """What a loop needs, and what became of it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         self.bundles = Bundles()
         self.stopping = threading.Event()
         self.outbox = Outbox(folder / "outbox.sqlite", gap=wire.gap_parcel)
@@ -70,24 +90,26 @@ class Bench:
         hurried: bool = True,
         records: RecordsConfig | None = None,
         life: int | None = None,
+        clocks: Clocks | None = None,
     ) -> None:
         """Run a new loop over this store for the first `windows` windows of the machine's life."""
         steps = dict(before or {})
         steps[windows] = self.stopping.set
         simulator = Simulator("P-101", 3, fault, None if fault == "none" else 10.0 * (life or windows), speed=None)
-        sensor = Stepped(simulator, steps)
+        sensor = Stepped(simulator, steps) if clocks is None else Clocked(Stepped(simulator, steps), clocks)
+        replay = clocks is None
         ledger = Ledger(self.folder / "ledger.txt")
         keeper = Keeper(
             self.outbox,
             ledger,
-            replay=True,
+            replay=replay,
             hurried=hurried,
             simulated=True,
             high_water_bytes=1 << 30,
             stopping=self.stopping,
         )
         self.loop = MachineLoop(
-            Source(sensor, replay=True, hurried=hurried),
+            Source(sensor, replay=replay, hurried=hurried),
             Extractor(sensor.machine),
             Detector(sensor.machine),
             keeper,
@@ -96,6 +118,7 @@ class Bench:
             records or RecordsConfig(),
             stopping=self.stopping,
             wait_for_bundle=wait_for_bundle,
+            clock=clocks.device() if clocks else None,
         )
         self.loop.run()
         self.stopping.clear()
@@ -111,6 +134,10 @@ class Bench:
         for entry in [*self.outbox.read(0, 1 << 62, 1 << 30), *self.outbox.read_alerts(1 << 30)]:
             counts[entry.kind] += entry.last - entry.first + 1
         return counts
+
+    def said(self) -> list[float]:
+        """What the model said, row by row."""
+        return [v for b in self.batches(Kind.ASSESSMENT) for v in np.frombuffer(b.values, "<f4").tolist()]
 
     def times(self, kind: Kind) -> list[int]:
         """Event times of one kind, in the order of their numbers."""
@@ -206,6 +233,28 @@ def test_a_file_that_is_no_bundle_leaves_the_old_model(bench: Bench) -> None:
     running = bench.bundles.get("bearing")
     assert running is not None
     assert running.name == "bearing-1"
+
+
+def test_a_clock_that_jumps_is_flagged_on_each_record_and_changes_neither_order_nor_the_machines_age(
+    bench: Bench,
+) -> None:
+    clocks, year_s = Clocks(), 365 * 86_400
+    bench.bundles.load(bundle_file(bench.folder))
+
+    def jump(seconds: float) -> Callable[[], None]:
+        return lambda: setattr(clocks, "wall_s", clocks.wall_s + seconds)
+
+    bench.run(80, {40: jump(year_s), 50: jump(-2 * year_s), 60: jump(year_s)}, fault="none", clocks=clocks)
+    times = bench.times(Kind.HEALTH)
+    jumps = [year_s * ((40 <= i < 50) - (50 <= i < 60)) for i in range(80)]
+    assert [(t - times[0]) / 1e9 for t in times] == pytest.approx([10 * i + jumps[i] for i in range(80)])
+    assert [q for b in bench.batches(Kind.HEALTH) for q in b.quality] == [int(bool(j)) for j in jumps]
+    assert bench.outbox.state("clock") == f"{int(clocks.wall_s) // 60}".encode()
+    undisturbed = Bench(bench.folder / "other")
+    undisturbed.bundles.load(bundle_file(bench.folder))
+    undisturbed.run(80, fault="none", clocks=Clocks())
+    assert bench.said() == pytest.approx(undisturbed.said())
+    undisturbed.outbox.close()
 
 
 def test_waiting_for_a_model_takes_no_window_before_it_is_there(bench: Bench) -> None:

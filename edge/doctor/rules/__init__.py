@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from edge.doctor.rules import certificates
-from edge.doctor.rules.clock import clock_before_release, clock_jumps, clock_not_synchronised, time_zone
+from edge.doctor.rules.clock import (
+    clock_before_release,
+    clock_in_doubt,
+    clock_jumps,
+    clock_not_synchronised,
+    time_zone,
+)
 from edge.doctor.rules.computer import (
     architecture,
     cpu_without_vectors,
@@ -60,7 +66,8 @@ from edge.doctor.types import Facts, Finding, Level
 
 Rule = Callable[[Facts], Iterator[Finding]]
 RULES: tuple[Rule, ...] = (
-    *(clock_before_release, clock_jumps, clock_not_synchronised, time_zone, log_level, python_too_old, sqlite_too_old),
+    *(clock_before_release, clock_jumps, clock_in_doubt, clock_not_synchronised, time_zone, log_level),
+    *(python_too_old, sqlite_too_old),
     *(architecture, cpu_without_vectors, onnxruntime_does_not_load, too_little_memory),
     *(store_missing, store_not_writable, store_volatile, store_on_a_network, disk_nearly_full, quota_beyond_the_disk),
     *(quota_near, outbox_damaged, outbox_was_damaged, store_held),

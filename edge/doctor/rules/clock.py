@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from edge.clock import EARLIEST_S
 from edge.doctor.types import Facts, Finding, Level
 
-EARLIEST_S = 1_767_225_600.0  # 2026-01-01: no device has run this software before
 LARGEST_STEP_S = 0.5
 _F, _H = Level.FAULT, Level.HINT
 
@@ -34,6 +34,22 @@ def clock_jumps(facts: Facts) -> Iterator[Finding]:
             f"the clock moved by {facts.host.clock_step_s:+.1f} s while it was watched",
             "clock",
             "let one service alone set it, slewing rather than stepping (chrony: makestep 1 3)",
+        )
+
+
+def clock_in_doubt(facts: Facts) -> Iterator[Finding]:
+    """The agent flags the times of what it hears until the clock is right again, or a time service vouches for it."""
+    sure = facts.store.sure if facts.store else None
+    behind_s = sure.at_s - facts.host.clock_s if sure else 0.0
+    if sure and (sure.doubted or behind_s > 0):
+        last = time.strftime("%Y-%m-%d %H:%MZ", time.gmtime(sure.at_s))
+        how = f"is behind {last}, when this device was last sure of it" if behind_s > 0 else f"has jumped since {last}"
+        yield Finding(
+            "clock-in-doubt",
+            _F,
+            f"the clock {how}: what was measured since is flagged",
+            "clock",
+            "set it; with a time service (chrony) the device believes it within a minute, without one within a day",
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edge.clock import Sure
 from edge.doctor import RULES, Facts, Level, examine
 from edge.doctor import rules as r
 from edge.doctor.rules import certificates as c
@@ -100,6 +101,7 @@ def stuck():
 CASES = {
     r.clock_before_release: (host(clock_s=86_400.0), "clock-before-release", "1970-01-02"),
     r.clock_jumps: (host(clock_step_s=-3.0), "clock-jumps", "-3.0 s"),
+    r.clock_in_doubt: (store(sure=Sure(int(NOW_S) + 3600)), "clock-in-doubt", "is behind"),
     r.clock_not_synchronised: (host(synchronised=False), "clock-not-synchronised", "no time service"),
     r.time_zone: (host(utc_offset_s=7200.0), "time-zone", "+2 h"),
     r.log_level: (host(log_level="debug"), "log-level", "debug"),
