@@ -2,7 +2,8 @@
 
 Invariants
 - A window's records and the state that follows from it are kept in one transaction: a restart continues exactly there.
-- A recording goes on where it stopped: windows that were kept are not taken again.
+- A recording goes on where it stopped: windows that were kept are not taken again. Nor is what a live source sends once
+  more after a restart, as a broker does when the answer was lost: it has the event time of a window that was kept.
 - A model is switched between two windows, and finds the machine's own history.
 """
 
@@ -11,9 +12,11 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import structlog
 
 from edge import records
@@ -32,6 +35,7 @@ from edge.types import Alarm, Record, Window
 from edge.witness import Heard, Nobody, Witness
 from models.zones import ZoneLimits
 
+_HEARD = 64  # windows whose event times are remembered over a restart
 _STUCK_S = 60.0  # in one window: the disk or a driver hangs
 
 
@@ -81,6 +85,8 @@ class MachineLoop:
         self._clock = clock or DeviceClock()
         self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._position_ns: int | None = None  # event time of the last window taken
+        self._heard: deque[int] = deque(maxlen=_HEARD)  # those of a live source's last windows
+        self._again: frozenset[int] = frozenset()  # what an earlier run heard last
         self._windows = 0
         self._log = structlog.get_logger().bind(machine=self.machine.name)
 
@@ -104,6 +110,9 @@ class MachineLoop:
             for window in self._source.sensor.windows():
                 if self._stopping.is_set():
                     break
+                if window.time_ns in self._again:
+                    self._log.warning("window sent again, kept already", event_time_ns=window.time_ns)
+                    continue
                 self._take(window)
         finally:
             self._keeper.flush(self._state())
@@ -148,6 +157,8 @@ class MachineLoop:
             )
         self._windows += 1
         self._position_ns = window.time_ns
+        if not self._source.replay:
+            self._heard.append(window.time_ns)
         if self._keeper.add(found, alarms):
             self._keeper.flush(self._state())
         self._count(found, alarms)
@@ -197,6 +208,7 @@ class MachineLoop:
             f"detector/{name}": self._detector.dump(),
             f"extractor/{name}": self._extractor.dump(),
             f"position/{name}": position,
+            f"heard/{name}": np.array(self._heard, "<i8").tobytes(),
             **self._clock.state(),
             **self._witness.state(),
         }
@@ -206,6 +218,8 @@ class MachineLoop:
         name = self.machine.name
         position = self._outbox.state(f"position/{name}")
         self._position_ns = int(position) if position else None
+        self._heard.extend(np.frombuffer(self._outbox.state(f"heard/{name}") or b"", "<i8").tolist())
+        self._again = frozenset(self._heard)
         self._judge = Judge(self.machine, self._bundles.get(self.machine.machine_class))
         self._witness.restore(self._outbox.state)
         parts: dict[str, Judge | Detector | Extractor] = {
