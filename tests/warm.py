@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -24,12 +25,12 @@ _CONTEXT.set_forkserver_preload(
 )
 
 
-class Command:
-    """`forewarn ARGUMENTS` in a process of its own; what it logs is appended to a file."""
+class Forked:
+    """`work(*arguments)` in a process of its own; what it logs is appended to a file."""
 
-    def __init__(self, log: Path, *arguments: str) -> None:
+    def __init__(self, log: Path, work: Callable[..., object], *arguments: str) -> None:
         said, saying = _CONTEXT.Pipe(duplex=False)
-        self._process = _CONTEXT.Process(target=_run, args=(arguments, str(log), saying), daemon=True)
+        self._process = _CONTEXT.Process(target=_run, args=(work, arguments, str(log), saying), daemon=True)
         self._process.start()
         saying.close()
         self._said = said
@@ -61,8 +62,19 @@ class Command:
         self._said.close()
 
 
-def _run(arguments: tuple[str, ...], log: str, saying: Connection) -> None:
+class Command(Forked):
+    """`forewarn ARGUMENTS` in a process of its own."""
+
+    def __init__(self, log: Path, *arguments: str) -> None:
+        super().__init__(log, _forewarn, *arguments)
+
+
+def _forewarn(*arguments: str) -> None:
+    main(list(arguments))
+
+
+def _run(work: Callable[..., object], arguments: tuple[str, ...], log: str, saying: Connection) -> None:
     os.dup2(saying.fileno(), 1)
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
-    main(list(arguments))
+    work(*arguments)

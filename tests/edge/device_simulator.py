@@ -73,6 +73,7 @@ class DeviceSimulator:
         self._addresses = list(addresses)
         self._certificates = certificates
         self._thread: threading.Thread | None = None
+        self.longest_retry_s = 0.05
         self.deadlines = Deadlines(welcome_s=2.0, alert_s=2.0, stored_s=2.0)
 
     def append(self, count: int, *, start: int = 0) -> None:
@@ -100,7 +101,9 @@ class DeviceSimulator:
         async def run() -> None:
             self._loop = asyncio.get_running_loop()
             link = Link(self._addresses, self._certificates, look_s=0.02)
-            uplink = Uplink(self.outbox, link, self._identity, deadlines=self.deadlines, longest_retry_s=0.05)
+            uplink = Uplink(
+                self.outbox, link, self._identity, deadlines=self.deadlines, longest_retry_s=self.longest_retry_s
+            )
             self._task = asyncio.create_task(uplink.run())
             started.set()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""An agent that does nothing but follow one assignment, to be killed: `agent.py SLOTS ROOT FILES BUNDLE`."""
+"""An agent that does nothing but follow one assignment, to be killed."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ async def follow(slots: str, root: str, files: str, bundle: str) -> None:
         say(f"running {device.runs}")
 
 
-if __name__ == "__main__":
+def run(slots: str, root: str, files: str, bundle: str) -> None:
+    """Follow it to its end."""
     configure_logging("warning")
-    asyncio.run(follow(*sys.argv[1:]))
+    asyncio.run(follow(slots, root, files, bundle))

@@ -261,6 +261,7 @@ def test_what_the_quota_dropped_is_reported_as_a_gap(gateway: GatewaySimulator, 
 def test_memory_does_not_grow_with_reconnects(gateway: GatewaySimulator, make_device: Make, tmp_path: Path) -> None:
     psutil = pytest.importorskip("psutil")
     device = make_device()
+    device.longest_retry_s = 0.002
     gateway.faults.break_after_store = 10_000
     device.connect()
     before = 0
