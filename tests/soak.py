@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "soak.json"
 LONGEST_WAIT_S = 60.0
 CHECK_EVERY = 5  # rounds
+# So little credit that a raw snapshot travels in parts, on any link.
+CLOUD = "segment_seconds = 0.02\ncompact_seconds = 1\ncredit_bytes = 3000\n"
 
 
 class Agent:
@@ -46,6 +48,7 @@ class Agent:
 store = "store"
 gateways = {json.dumps(addresses)}
 uplink = {{ longest_retry_seconds = 0.05, welcome_seconds = 1.0, alert_seconds = 1.0, stored_seconds = 2.0 }}
+records = {{ snapshot_every_hours = 0.0003 }}
 [[machine]]
 name = "P-{name}"
 source = {{ kind = "simulator", fault = "outer_race", seed = {seed}, every_seconds = 0.1, life_seconds = 1000000 }}
@@ -97,7 +100,7 @@ class World:
         self.rng = random.Random(seed)
         self.data = folder / "cloud"
         self.data.mkdir(parents=True)
-        (self.data / "cloud.toml").write_text("segment_seconds = 0.02\ncompact_seconds = 1\n")
+        (self.data / "cloud.toml").write_text(CLOUD)
         self.gateways = [Gateway(self.data) for _ in range(gateways)]
         self.links = [FaultProxy(g.port) for g in self.gateways]
         self.agents = []

@@ -142,16 +142,19 @@ def test_a_device_that_left_our_version_behind_is_told_both(opened: Cloud):
     play(story())
 
 
-@pytest.mark.parametrize("spoken", [OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION])
+@pytest.mark.parametrize("spoken", range(OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION + 1))
 def test_our_device_delivers_to_an_older_gateway_and_passes_over_what_a_newer_one_says_more(
     gateway: GatewaySimulator, tmp_path: Path, spoken: int
 ):
     gateway.protocol_version = spoken
+    gateway.credit_bytes = 8_000  # so that the raw snapshot needs parts on any link
     gateway.more = next_release(PROTOCOL_VERSION).make("telemetry.v1.Welcome").SerializeToString()
     device = DeviceSimulator(tmp_path / "store", [gateway.address])
     device.append(20)
+    device.append_raw(5_000)
     device.raise_alarm()
     device.connect()
     gateway.wait_until(lambda: device.outbox.kept_bytes == 0)
     device.close()
     assert gateway.stored == device.produced
+    assert bool(gateway.parts) == (spoken >= 3), "an older gateway gets large records whole"
