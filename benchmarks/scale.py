@@ -38,8 +38,9 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
             f"{alarms['p99_s']} ({alarms['p50_s']})",
         ),
         (
-            "honest device's p99 s to stored beside a flood (alone)",
-            f"{beside['beside_p99_s']} ({beside['alone_p99_s']})",
+            f"honest devices' p50 and p99 s to stored beside a flood, {beside['answers']} answers "
+            f"(alone, {beside['alone_answers']} answers)",
+            f"{beside['beside_p50_s']}, {beside['beside_p99_s']} ({beside['alone_p50_s']}, {beside['alone_p99_s']})",
         ),
         (
             f"what a second gateway on one {more['catalogue']} adds, by CPU time (asked {more['asked']})",

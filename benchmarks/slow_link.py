@@ -1,8 +1,8 @@
 """Alerts and live windows behind a full backlog on a link of 8 kB/s: how long after their append a gateway has them.
 
 The outbox and the uplink are the agent's own, the gateway a process, the link a proxy of that rate. The floor, in the
-same run, is the same alert over the same link without a backlog. A record travels whole: behind a raw snapshot of
-131 kB an alert waits for as long as that takes, which is measured by itself.
+same run, is the same alert over the same link without a backlog. Beside one alert at a time: sixteen at once, and
+alerts behind raw snapshots of 131 kB, which keep the link busy for 16 s each.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ from tests.edge.slow_link import SlowLink
 RATE = 8_000  # bytes/s, both ways
 HOURS = 12.0  # of backlog: at this rate more than the run lasts
 ALERTS, FLOOR_ALERTS = 24, 8
-PAUSE_S = (2.0, 4.0)  # between alerts, drawn evenly: alerts go one by one, and closer ones wait for each other
+PAUSE_S = (2.0, 4.0)  # between alerts, drawn evenly
+TOGETHER = 16  # alerts at once
 WARM_S = 3.0  # before the first alert
 DEADLINE_S = 60.0
 
 
 def measure(alerts: int = ALERTS) -> dict[str, Any]:
-    """Seconds of alerts and live windows behind a backlog, of alerts behind raw snapshots, and of alerts alone."""
+    """Seconds of alerts and live windows behind a backlog, of many alerts at once, behind raw snapshots, and alone."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         address, _ = stack.enter_context(gateway(folder / "cloud"))
@@ -48,6 +49,7 @@ def measure(alerts: int = ALERTS) -> dict[str, Any]:
         floor, _ = _alerts(cloud, folder / "empty", "floor", link.address, FLOOR_ALERTS)
         backlog.fill(folder / "full", HOURS, first=1)
         behind, left = _alerts(cloud, folder / "full", "behind", link.address, alerts)
+        together, _ = _alerts(cloud, folder / "full", "together", link.address, TOGETHER, at_once=TOGETHER)
         backlog.fill(folder / "raw", 1.0)
         raw, _ = _alerts(cloud, folder / "raw", "raw", link.address, FLOOR_ALERTS)
         live = _live(cloud)
@@ -56,12 +58,15 @@ def measure(alerts: int = ALERTS) -> dict[str, Any]:
         "backlog_left_mb": round(left / 1e6, 1),
         "alert_s": _summary(behind),
         "alert_floor_s": _summary(floor),
+        "alert_together_s": _summary(together),
         "alert_behind_snapshots_s": _summary(raw),
         "live_window_s": _summary(live),
     }
 
 
-def _alerts(cloud: Cloud, store: Path, name: str, address: str, count: int) -> tuple[list[float], int]:
+def _alerts(
+    cloud: Cloud, store: Path, name: str, address: str, count: int, *, at_once: int = 1
+) -> tuple[list[float], int]:
     """Raise alerts at drawn moments, with a window a second beside; (seconds until committed, bytes still kept)."""
     device = DeviceSimulator(store, [address], name=name)
     device.deadlines = Deadlines()
@@ -77,10 +82,10 @@ def _alerts(cloud: Cloud, store: Path, name: str, address: str, count: int) -> t
             device.outbox.append(wire.pack(backlog.window(1, time.time_ns()), replay=False), backlog.SCHEMAS)
         if now >= next_alert:
             next_alert = now + drawn.uniform(*PAUSE_S)
-            key = f"{name}/{len(raised)}"
-            raised[key] = time.time_ns()
-            said = replace(alarm(key), time_ns=raised[key])
-            device.outbox.append([wire.alert_parcel(said, replay=False, simulated=False)])
+            keys = [f"{name}/{len(raised) + n}" for n in range(at_once)]
+            raised |= dict.fromkeys(keys, time.time_ns())
+            said = [replace(alarm(key), time_ns=raised[key]) for key in keys]
+            device.outbox.append([wire.alert_parcel(s, replay=False, simulated=False) for s in said])
         time.sleep(0.01)
     arrived: dict[str, int] = {}
 
@@ -126,6 +131,7 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         (f"s until an alert is committed behind a backlog at 8 kB/s: p50, p99, most of {count}", line("alert_s")),
         ("the same without a backlog", line("alert_floor_s")),
+        (f"the same of {TOGETHER} alerts at once behind the backlog", line("alert_together_s")),
         ("the same behind two raw snapshots of 131 kB, one record each", line("alert_behind_snapshots_s")),
         ("s until a live window is received behind a backlog at 8 kB/s: p50, p99, most", line("live_window_s")),
     ]
