@@ -68,7 +68,8 @@ class Messages:
         self._size = 4 * frames * len(COLUMNS)
         self._values = _values()
         self._times = START_NS + 10**8 * np.arange(frames)
-        self._batch = pb.Batch(
+        self._request = pb.StreamRequest()  # one for all: gRPC and paho take its bytes at once
+        self._batch = self._request.batches.batches.add(
             count=frames,
             kind=pb.RECORD_KIND_FEATURES,
             time_base=pb.TIME_BASE_REPLAY,
@@ -83,13 +84,13 @@ class Messages:
         self._digest = hashlib.blake2b(self._values[:4096], digest_size=16).digest()
 
     def make(self, first: int) -> pb.StreamRequest:
-        """Return the message that starts at sequence `first`."""
+        """Return the message that starts at sequence `first`; the next call changes it."""
         offset = 4 * ((self._place + first * len(COLUMNS)) % _POOL)
         self._batch.first_sequence = first
         self._batch.event_time = (self._times + 10**8 * first).astype("<i8").tobytes()
         self._batch.values = self._values[offset : offset + self._size]
         self._batch.digest = self._digest
-        return pb.StreamRequest(batches=pb.Batches(batches=[self._batch]))
+        return self._request
 
 
 Connect = Callable[[str], grpc.aio.Channel]

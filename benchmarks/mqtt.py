@@ -4,6 +4,10 @@ The same bytes from as many senders, QoS 1. The consumer acknowledges by hand, a
 either a transaction for each message as it arrives, as such consumers are usually written, or one for all that arrived
 since the last, which is the most that such a pipeline can do. Broker and consumer are processes of their own; the
 senders are one loop in this process, as ours are.
+
+That pipeline does less than ours: it looks into no message, keeps blobs that nobody can query, stores twice what comes
+twice, and its senders hear of the broker's memory (`persistence false`), not of the disk. So there is a third one that
+stores what ours stores: it judges each row and keeps it once, under its number, in columns.
 """
 
 from __future__ import annotations
@@ -22,11 +26,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from benchmarks.load import UNSTORED_ROWS, Messages, cpu_s
+from benchmarks.load import COLUMNS, UNSTORED_ROWS, Messages, cpu_s
+from protos.forewarn.telemetry.v1 import telemetry_pb2 as pb
 
 IN_FLIGHT = 100  # messages of one sender that the broker has not acknowledged
 DEADLINE_S = 60.0
@@ -46,13 +52,24 @@ def _client(name: str, port: int, **options: Any) -> Client:
     return client
 
 
-def consume(port: int, file: Path, most: int) -> None:
-    """The consumer's process: commit up to `most` messages at once, then acknowledge them."""
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What a consumer does."""
+
+    most: int  # messages that it commits at once
+    columns: bool = False  # it keeps rows in columns, not messages as blobs
+
+
+def consume(port: int, file: Path, peer: Peer) -> None:
+    """The consumer's process: commit what arrived, then acknowledge it."""
     arrived: queue.SimpleQueue[MQTTMessage] = queue.SimpleQueue()
     database = sqlite3.connect(file, isolation_level=None)
     database.execute("PRAGMA journal_mode=WAL")
     database.execute("PRAGMA synchronous=FULL")
     database.execute("CREATE TABLE message (id INTEGER PRIMARY KEY, topic TEXT, payload BLOB)")
+    features = ", ".join(f'"{name}" REAL' for name in COLUMNS)
+    key = "PRIMARY KEY (topic, sequence)"
+    database.execute(f"CREATE TABLE row (topic TEXT, sequence INTEGER, time INTEGER, {features}, {key}) WITHOUT ROWID")
     client = _client("consumer", port, manual_ack=True, clean_session=False)
     client.on_message = lambda _client, _data, message: arrived.put(message)
     client.subscribe("frames/#", qos=1)
@@ -61,14 +78,28 @@ def consume(port: int, file: Path, most: int) -> None:
     while True:
         messages = [arrived.get()]
         with contextlib.suppress(queue.Empty):
-            while len(messages) < most:
+            while len(messages) < peer.most:
                 messages.append(arrived.get_nowait())
         database.execute("BEGIN")
         insert = "INSERT INTO message (topic, payload) VALUES (?, ?)"
-        database.executemany(insert, [(m.topic, m.payload) for m in messages])
+        if peer.columns:
+            _keep_rows(database, messages)
+        database.executemany(insert, [(m.topic, None if peer.columns else m.payload) for m in messages])
         database.execute("COMMIT")
         for message in messages:
             client.ack(message.mid, message.qos)
+
+
+def _keep_rows(database: sqlite3.Connection, messages: list[MQTTMessage]) -> None:
+    """Insert the rows that are finite, each once."""
+    insert = f"INSERT OR IGNORE INTO row VALUES ({', '.join('?' * (3 + len(COLUMNS)))})"
+    for message in messages:
+        for batch in pb.StreamRequest.FromString(message.payload).batches.batches:
+            values = np.frombuffer(batch.values, "<f4").reshape(batch.count, batch.width)
+            times = np.frombuffer(batch.event_time, "<i8").tolist()
+            good = np.flatnonzero(np.isfinite(values).all(axis=1)).tolist()
+            rows = values.tolist()
+            database.executemany(insert, [(message.topic, batch.first_sequence + i, times[i], *rows[i]) for i in good])
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +112,7 @@ class Pipeline:
 
 
 @contextlib.contextmanager
-def pipeline(folder: Path, *, most: int) -> Iterator[Pipeline]:
+def pipeline(folder: Path, peer: Peer) -> Iterator[Pipeline]:
     """Run broker and consumer."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -95,7 +126,15 @@ def pipeline(folder: Path, *, most: int) -> Iterator[Pipeline]:
     consumer: subprocess.Popen[bytes] | None = None
     try:
         _wait_for(port)
-        command = [sys.executable, "-m", "benchmarks.mqtt", str(port), str(file), str(most)]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.mqtt",
+            str(port),
+            str(file),
+            str(peer.most),
+            str(int(peer.columns)),
+        ]
         consumer = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert consumer.stdout is not None
         assert consumer.stdout.readline() == b"ready\n"
@@ -169,4 +208,4 @@ def _serve(clients: list[Client]) -> None:
 
 
 if __name__ == "__main__":
-    consume(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+    consume(int(sys.argv[1]), Path(sys.argv[2]), Peer(int(sys.argv[3]), sys.argv[4] == "1"))
