@@ -33,7 +33,7 @@ class Tolerances(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     feature_relative: float = 1e-3
     feature_absolute: float = 1e-4  # in units of the feature's largest golden value
     output_relative: float = 1e-3  # of a remaining life, or of a minute where it is shorter
-    degradation_absolute: float = 1e-4  # also of the probability of a fault
+    degradation_absolute: float = 1e-4  # also of a trend and of the probability of a fault
 
 
 STRICT = Tolerances()

@@ -13,8 +13,9 @@ from models.views import ViewConfig
 INPUT = "condition"
 DEGRADATION = "degradation"  # (N,) 0 as new .. 1 failed; of an anomaly model: how far from its healthy self
 RUL = "rul_s"  # (N, 3) remaining useful life in seconds of the event time: p05, p50, p95
+TREND = "trend"  # (N,) how far from its healthy start, in what counts as a trend: below 1, no estimate of a life
 FAULT = "fault"  # (N, K) probability of each class of fault; the first class is `normal`
-OUTPUTS = (DEGRADATION, RUL, FAULT)
+OUTPUTS = (DEGRADATION, RUL, TREND, FAULT)
 PROGNOSIS = (DEGRADATION, RUL)
 FORMAT = 2  # raised when an older edge could misread a bundle
 
@@ -66,5 +67,5 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def output_shapes(outputs: Sequence[str], faults: int = 0) -> dict[str, tuple[int, ...]]:
     """Return the shape of each output of a graph with so many classes of faults, less the N windows in front."""
-    known: dict[str, tuple[int, ...]] = {DEGRADATION: (), RUL: (3,), FAULT: (faults,)}
+    known: dict[str, tuple[int, ...]] = {DEGRADATION: (), RUL: (3,), TREND: (), FAULT: (faults,)}
     return {name: known[name] for name in outputs}

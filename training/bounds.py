@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 _TAIL = 0.025
 
@@ -19,6 +19,20 @@ def binomial_interval(hits: int, trials: int) -> tuple[float, float]:
     low = _solve(lambda p: 1.0 - _fewer(hits, trials, p) - _TAIL, 0.0, 1.0) if hits else 0.0
     high = _solve(lambda p: _TAIL - _fewer(hits + 1, trials, p), 0.0, 1.0) if hits < trials else 1.0
     return low, high
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """A 95 % interval of the median of what the values were drawn from, whatever its distribution; None below 6 values.
+
+    Two of the values themselves: so many lie below the median as heads fall in tosses of a coin (Conover 1999, 3.2).
+    """
+    ordered, trials = sorted(values), len(values)
+    if _fewer(1, trials, 0.5) > _TAIL:
+        return None
+    inner = 0
+    while _fewer(inner + 2, trials, 0.5) <= _TAIL:
+        inner += 1
+    return ordered[inner], ordered[trials - 1 - inner]
 
 
 def _at_most(count: int, mean: float) -> float:

@@ -20,7 +20,8 @@ class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     # labels
     healthy_share: float = 0.5  # of a life: degradation is 0 up to here, then rises linearly to 1 at the failure
-    rul_shares: tuple[float, float] = (0.45, 0.95)  # of a life: where remaining life is learned
+    rul_shares: tuple[float, float] = (0.45, 0.95)  # of a life: a life must have windows here
+    prior_shares: tuple[float, float] = (0.48, 0.92)  # of a life: where a machine without damage may be
     fewest_machines: int = 3  # failed machines below which training refuses
 
     # fit
@@ -30,7 +31,6 @@ class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     weight_decay: float = 0.1
     dropout: float = 0.2
     input_noise: float = 0.3  # in standard deviations of the inputs: a machine must not be known by its exact values
-    rul_weight: float = 3.0  # of the pinball loss beside the cross-entropy of degradation
 
     # evaluation: leave one group of machines out, at most this many groups
     most_folds: int = 8
@@ -42,9 +42,10 @@ class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     late_share: float = 0.9  # of a life: a first alarm after is too late to plan work
     early_budget: float = 0.25  # share of the machines that may be warned about falsely while thresholds are chosen
     threshold_margin: float = 0.05  # degradation kept between the highest value that must not warn and the limit
+    lowest_limit: float = 0.5  # of degradation: below, damage does not show
     highest_limit: float = 0.98  # of degradation; a limit above could never be reached
-    on_delay_windows: int = 3
-    off_delay_windows: int = 10
+    on_delay_windows: int = 6  # as of the alarm that needs no model
+    off_delay_windows: int = 30
     deadband: float = 0.1
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from training.dataset import Life
 
 Array = NDArray[np.float64]
+NULL = (0.1, 0.3, 1.0)  # shares of the age
 
 
 def rows_at(life: Life, cuts: tuple[float, ...]) -> NDArray[np.intp]:
@@ -15,6 +16,11 @@ def rows_at(life: Life, cuts: tuple[float, ...]) -> NDArray[np.intp]:
     whole = life.age_s[-1] + life.rul_s[-1]
     rows = np.searchsorted(life.age_s, np.array(cuts) * whole, side="right") - 1
     return np.asarray(rows[rows >= 0], np.intp)
+
+
+def null_answer(age_s: Array) -> Array:
+    """What "no estimate" is scored as, so that silence earns nothing: (k,) -> (k, 3), 0.3 x age, 0.1 to 1.0 x age."""
+    return np.asarray(age_s[:, None] * np.array(NULL))
 
 
 def winkler(truth: Array, low: Array, high: Array) -> Array:

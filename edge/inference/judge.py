@@ -4,7 +4,8 @@ Invariants:
 - The machine's history is kept from its first window on, with all waveform features, also while there is no model: one
   that arrives later finds the machine's own healthy start. Nobody knows what was before the first window: a machine
   that arrives in mid-life is judged against the state in which it arrived.
-- A model never speaks on values that are not finite; it says "no estimate" and why.
+- A model never speaks on values that are not finite; it says "no estimate" and why. So it does of a machine that shows
+  no trend: what has not moved cannot tell when it ends.
 - Quantiles are in order, a remaining life is not negative, a degradation is from 0 to 1.
 - What one Judge dumps, a Judge with another bundle can load: that is how a model is switched.
 """
@@ -24,7 +25,8 @@ from models.features import WAVEFORM
 from models.history import History, HistoryConfig
 from models.views import View, ViewConfig, open_view
 
-LEARNING, NOT_FINITE, NOT_ITS_TASK = "too_little_history", "not_finite", "not_its_task"  # why there is no estimate
+# why there is no estimate
+LEARNING, NO_TREND, NOT_FINITE, NOT_ITS_TASK = "too_little_history", "no_trend", "not_finite", "not_its_task"
 _KEPT = tuple(spec.id for spec in WAVEFORM)
 
 
@@ -108,23 +110,24 @@ class Judge:
 
     def _assess(self, condition: NDArray[np.float32], bundle: LoadedBundle) -> Assessment:
         answer = bundle.infer(condition[None])
-        if not all(
-            np.isfinite(part).all() for part in (answer.degradation, answer.rul_s, answer.fault) if part is not None
-        ):
+        parts = (answer.degradation, answer.rul_s, answer.trend, answer.fault)
+        if not all(np.isfinite(part).all() for part in parts if part is not None):
             return self._no_estimate(NOT_FINITE)
         self._degradation = min(max(float(answer.degradation[0]), 0.0), 1.0)
         faults = (
             {} if answer.fault is None else dict(zip(bundle.manifest.faults, answer.fault[0].tolist(), strict=True))
         )
-        rul_s = None
-        if answer.rul_s is not None:
+        rul_s, reason = None, NOT_ITS_TASK
+        if answer.trend is not None and answer.trend[0] < 1.0:
+            reason = NO_TREND
+        elif answer.rul_s is not None:
             p05, p50, p95 = sorted(max(v, 0.0) for v in answer.rul_s[0].tolist())
             rul_s = (p05, p50, p95)
         return Assessment(
             bundle=bundle.name,
             degradation=self._degradation,
             rul_s=rul_s,
-            reason="" if rul_s else NOT_ITS_TASK,
+            reason="" if rul_s else reason,
             faults=faults,
         )
 

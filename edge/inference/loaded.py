@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.bundle import unpack
 from models.errors import BundleRejected
 from models.graph import check_graph
-from models.manifest import DEGRADATION, FAULT, INPUT, RUL, Manifest
+from models.manifest import DEGRADATION, FAULT, INPUT, RUL, TREND, Manifest
 
 FloatArray = NDArray[np.float32]
 
@@ -27,6 +27,7 @@ class Answer:
 
     degradation: FloatArray  # (N,) 0 as new .. 1 failed
     rul_s: FloatArray | None  # (N, 3) p05, p50, p95
+    trend: FloatArray | None  # (N,) below 1 there is no trend, and no remaining life that could be told
     fault: FloatArray | None  # (N, K) probabilities, in the order of the manifest's `faults`
 
 
@@ -61,7 +62,7 @@ class LoadedBundle:
         """(N, D) conditions -> what the graph gives."""
         names = self.manifest.outputs
         found = dict(zip(names, self._session.run(names, {INPUT: condition}), strict=True))
-        return Answer(found[DEGRADATION], found.get(RUL), found.get(FAULT))
+        return Answer(found[DEGRADATION], found.get(RUL), found.get(TREND), found.get(FAULT))
 
 
 def _options() -> Any:

@@ -12,7 +12,7 @@ from forewarn.demo.ledger import spans_ns
 from training.config import TrainingConfig
 from training.dataset import Life, build
 from training.labels import FAILED, Maintenance
-from training.metrics import Array, covered, rows_at, winkler
+from training.metrics import Array, covered, null_answer, rows_at, winkler
 from training.prognosis.floors import AgeFloor, ConstantFloor
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _said(
 ) -> tuple[Array, NDArray[np.bool_]]:
     """(k, 3) what the device said last before each cut, and where it was silent: there the floor's answer stands in."""
     table = cloud.lake.rows("assessment", machines=[machine], columns=QUANTILES)
-    answers = np.tile(life.age_s[rows][:, None], (1, 3)) * np.array([0.1, 0.3, 1.0])
+    answers = null_answer(life.age_s[rows])
     silent = np.ones(len(rows), bool)
     if not set(QUANTILES) <= set(table.column_names):
         return answers, silent

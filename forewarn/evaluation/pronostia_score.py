@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from edge.sensors.replay import find_recordings
 from forewarn.evaluation.files import read_lines
 from models.errors import RecordingRejected, WrongUse
-from training.metrics import covered, winkler
+from training.metrics import covered, null_answer, winkler
 
 Array = NDArray[np.float64]
 CUTS = (0.5, 0.6, 0.7, 0.8, 0.9)  # shares of life
-FLOOR = np.array([0.1, 0.3, 1.0])  # p05, p50, p95 as shares of the age
 EARLY, LATE = 0.6, 0.9  # a first alarm before the one is too early, after the other too late
 
 
@@ -49,7 +48,7 @@ def _bearing(lines: Sequence[Mapping[str, Any]], count: int, every_s: float) -> 
     at = [min(max(round(cut * count), 1), len(lines)) for cut in CUTS]
     age = np.array([(n - 1) * every_s for n in at])
     truth = np.array([(count - n) * every_s for n in at])
-    floor = age[:, None] * FLOOR
+    floor = null_answer(age)
     nulls = np.array([lines[n - 1]["rul_s"] is None for n in at])
     ours = floor.copy()
     for k, n in enumerate(at):

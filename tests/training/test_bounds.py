@@ -3,9 +3,9 @@ from __future__ import annotations
 import math
 
 import pytest
-from scipy.stats import beta
+from scipy.stats import beta, binom
 
-from training.bounds import binomial_interval, poisson_interval
+from training.bounds import binomial_interval, median_interval, poisson_interval
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,15 @@ def test_the_interval_of_a_share_is_clopper_and_pearsons(hits, trials):
 
 def test_a_share_of_nothing_may_be_anything():
     assert binomial_interval(0, 0) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("count", "inner"), [(6, 0), (8, 0), (9, 1), (20, 5)])
+def test_the_interval_of_a_median_holds_whatever_the_distribution(count, inner):
+    values = [float(v) for v in range(count)]
+    assert median_interval(values[::-1]) == (values[inner], values[count - 1 - inner])
+    outside = [2.0 * binom.cdf(k, count, 0.5) for k in (inner, inner + 1)]
+    assert outside[0] <= 0.05 < outside[1]
+
+
+def test_five_values_bound_no_median():
+    assert median_interval([1.0, 2.0, 3.0, 4.0, 5.0]) is None

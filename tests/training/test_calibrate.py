@@ -12,24 +12,12 @@ from training.prognosis.calibrate import Adjustment, adjust, choose_adjustment, 
 from training.prognosis.fit import answer, fit
 from training.prognosis.folds import Answers
 
-PRIOR = np.log(np.array([0.1, 0.5, 1.2], np.float32))
 
-
-def answers(whole_s: float, quantiles: tuple[float, float, float], machine: str, worn: float = 0.0) -> Answers:
+def answers(whole_s: float, quantiles: tuple[float, float, float], machine: str, trend: float = 2.0) -> Answers:
     """A model that says the same shares of the true remaining life at every row."""
     lived = life(whole_s, machine=machine)
     rul = (lived.rul_s[:, None] * np.array(quantiles)).astype(np.float32)
-    return Answers(lived, np.full(len(rul), worn, np.float32), rul, PRIOR)
-
-
-def test_a_model_that_knows_is_trusted() -> None:
-    chosen = choose_adjustment([answers(s, (0.9, 1.0, 1.1), f"M{s}") for s in (1000, 2000, 5000)], SMALL)
-    assert chosen.trust == 1.0
-
-
-def test_a_model_that_is_wrong_about_left_out_machines_is_not_trusted() -> None:
-    chosen = choose_adjustment([answers(s, (4.9, 5.0, 5.1), f"M{s}") for s in (1000, 2000, 5000)], SMALL)
-    assert chosen.trust == 0.0
+    return Answers(lived, np.zeros(len(rul), np.float32), rul, np.full(len(rul), trend, np.float32))
 
 
 def test_intervals_are_widened_until_ninety_percent_of_the_left_out_cuts_lie_inside() -> None:
@@ -44,14 +32,24 @@ def test_intervals_are_widened_until_ninety_percent_of_the_left_out_cuts_lie_ins
     assert np.mean(inside) >= 0.9
 
 
+def test_no_estimate_is_scored_as_a_share_of_the_age_and_widens_nothing() -> None:
+    silent = answers(1000, (0.6, 0.7, 0.8), "M1", trend=0.9)
+    rows = rows_at(silent.life, SMALL.cuts)
+    age = silent.life.age_s[rows]
+    said = Adjustment(widening=1.0).apply(silent, rows)
+    np.testing.assert_allclose(said, np.stack([0.1 * age, 0.3 * age, age], axis=1))
+    assert choose_adjustment([silent], SMALL).widening == 0.0
+    assert choose_adjustment([silent, answers(2000, (0.6, 0.7, 0.8), "M2")], SMALL).widening > 0.0
+
+
 def test_the_graph_does_what_the_adjustment_did_in_evaluation(dataset: Dataset) -> None:
     weights = fit(dataset.lives[:3], msgspec.structs.replace(SMALL, steps=20), seed=1)
     lived = dataset.lives[3]
-    adjustment = Adjustment(trust=0.25, widening=0.4)
+    adjustment = Adjustment(widening=0.4)
     rows = np.arange(len(lived.age_s))
-    ours = adjustment.apply(Answers(lived, *answer(weights, lived.condition), weights["prior"]), rows)
-    graph = answer(adjust(weights, adjustment), lived.condition)[1]
-    positive = graph > 1.0  # below, both are cut at zero
+    ours = adjustment.apply(Answers(lived, *answer(weights, lived.condition)), rows)
+    _, graph, trend = answer(adjust(weights, adjustment), lived.condition)
+    positive = (graph > 1.0).all(axis=1) & (trend >= 1.0)  # below, both are cut at zero
     np.testing.assert_allclose(ours[positive], graph[positive], rtol=2e-3)
 
 
@@ -69,6 +67,12 @@ def test_limits_lie_above_what_healthy_machines_showed_within_the_budget() -> No
         highest=0.98,
     )
     assert lenient.warn == pytest.approx(0.45)  # the loudest of five machines may be warned about falsely
+
+
+def test_a_limit_never_lies_where_damage_does_not_show() -> None:
+    lives = [life(1000.0, machine=f"M{i}") for i in range(3)]
+    chosen = choose_limits([(x, np.zeros(len(x.age_s))) for x in lives], SMALL, margin=0.05, lowest=0.5, highest=0.98)
+    assert chosen.warn == 0.5
 
 
 def test_limits_can_be_reached() -> None:

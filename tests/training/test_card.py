@@ -13,10 +13,13 @@ from models.errors import ForewarnError
 from tests.training.fleet import SMALL
 from training import footprint
 from training.card_parts import Metric, header, share
-from training.dataset import Dataset
-from training.metrics import rows_at
+from training.dataset import Dataset, Life
+from training.prognosis import leak
 from training.prognosis.card import write_card
-from training.prognosis.leak import _some, leaking_figures
+from training.prognosis.evaluate import degradation_error
+from training.prognosis.fit import fit
+from training.prognosis.folds import group_machines, lives_without, plan
+from training.prognosis.leak import network_alone
 from training.prognosis.pipeline import Trained
 
 
@@ -47,18 +50,45 @@ def test_another_kind_of_model_has_the_same_header_with_its_own_task(trained: Tr
 def test_the_leaking_splits_figure_stands_beside_the_honest_one(card: str, trained: Trained) -> None:
     e = trained.evaluation
     assert e["leaking_split"]["split"] == "window"
-    assert e["leaking_split"]["rul_mae_s"] < e["rul_mae_s"]["ours"]
-    cells = [e["rul_mae_s"][n] for n in ("ours", "constant", "k_x_age")] + [e["leaking_split"]["rul_mae_s"]]
-    assert "| MAE of the median, s | " + " | ".join(f"{x:.0f}" for x in cells) + " |" in card
+    honest, leaking = e["network_alone_mse"], e["leaking_split"]["network_alone_mse"]
+    assert max(leaking, honest["ours"]) < honest["constant"]
+    cells = f"{honest['ours']:.4f} | {honest['constant']:.4f} | {leaking:.4f} |"
+    assert f"| its network alone, without physics | {cells}" in card
+    cells = [e["rul_mae_s"][n] for n in ("ours", "constant", "k_x_age")]
+    assert "| MAE of the median, s | " + " | ".join(f"{x:.0f}" for x in cells) + " |\n" in card
 
 
-def test_the_leaking_split_learns_from_every_machine_but_not_from_the_cuts(dataset: Dataset) -> None:
+def test_machines_that_each_go_their_own_way_are_known_by_a_leaking_split_alone(dataset: Dataset) -> None:
+    random = np.random.default_rng(1)
+    lives = []
+    for life in dataset.lives:
+        walk = random.standard_normal(life.condition.shape[1] - 1) * (life.share[:, None] - 0.5)
+        noise = 0.1 * random.standard_normal(walk.shape)
+        lives.append(replace(life, condition=np.hstack([walk + noise, life.condition[:, -1:]]).astype(np.float32)))
+    strange = replace(dataset, lives=tuple(lives))
+    groups = group_machines(strange.machines, 8)
+    weights = {left: fit(lives_without(strange, groups, left), SMALL, 3) for left in plan(groups) if len(left) == 1}
+    found = network_alone(strange, groups, weights, SMALL, 3)
+    assert found["leaking_split"]["network_alone_mse"] < 0.2 * found["network_alone_mse"]["ours"]
+
+
+def test_the_leaking_split_learns_from_every_machine_but_not_from_the_windows_it_is_judged_on(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     quick = msgspec.structs.replace(SMALL, steps=2)
-    assert leaking_figures(dataset, quick, 3) == leaking_figures(dataset, quick, 3)
-    life = dataset.lives[0]
-    seen = _some(life, quick, np.random.default_rng(1))
-    assert 0.6 * len(life.age_s) < len(seen.age_s) < 0.95 * len(life.age_s)
-    assert not set(life.age_s[rows_at(life, quick.cuts)]) & set(seen.age_s)
+    groups = group_machines(dataset.machines, 8)
+    weights = dict.fromkeys(plan(groups), fit(dataset.lives, quick, 3))
+    assert network_alone(dataset, groups, weights, quick, 3) == network_alone(dataset, groups, weights, quick, 3)
+    learned: list[Life] = []
+    judged: list[Life] = []
+    monkeypatch.setattr(leak, "fit", lambda lives, *rest: learned.extend(lives) or fit(lives, *rest))
+    monkeypatch.setattr(
+        leak, "degradation_error", lambda life, said: judged.append(life) or degradation_error(life, said)
+    )
+    network_alone(dataset, groups, weights, quick, 3)
+    for life, seen, unseen in zip(dataset.lives, learned, judged[len(dataset.lives) :], strict=True):
+        assert 0.6 * len(life.age_s) < len(seen.age_s) < 0.95 * len(life.age_s)
+        assert sorted([*seen.age_s, *unseen.age_s]) == sorted(life.age_s)
 
 
 def test_a_coverage_says_how_sure_it_is(card: str, trained: Trained) -> None:
@@ -67,6 +97,17 @@ def test_a_coverage_says_how_sure_it_is(card: str, trained: Trained) -> None:
     whole = sum(x["covered"][0] == x["covered"][1] for x in lines)
     assert f"Machines with every cut inside: {share(whole, len(lines))}" in card
     assert all(share(*x["covered"]) in card for x in lines)
+
+
+def test_an_interval_score_says_how_sure_it_is(dataset: Dataset, card: str, trained: Trained) -> None:
+    assert "of the median machine: " in card
+    assert "(4 machines are too few for bounds)" in card
+    lines = trained.evaluation["by_machine"]
+    many = [{**lines[0], "machine": f"m{i}", "winkler_s": {"ours": 100.0 * i, "k_x_age": 1000.0}} for i in range(1, 7)]
+    text = write_card(
+        "m", "b", dataset, replace(trained, evaluation=trained.evaluation | {"by_machine": many}), simulated=False
+    )
+    assert "of the median machine: 0.35 (95 %: 0.10 to 0.60)" in text
 
 
 def test_every_answer_at_a_cut_is_in_the_card(card: str, trained: Trained) -> None:

@@ -5,7 +5,7 @@ Every figure of a group of machines comes from fits, adjustments, limits and flo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,8 @@ class Judged:
     life: Life
     truth: Array
     said: Mapping[str, Array]  # ours, constant, k_x_age
+    nulls: NDArray[np.bool_]  # (k,) where ours is no estimate, and the answer that it is scored as
+    degradation: Mapping[str, float]  # mean squared error over the life: ours, constant
     alarms: Mapping[str, float | None]  # share of life at the first alarm: ours, rms_rule
 
 
@@ -39,40 +41,80 @@ def judge(
     """Judge every life by what was learned without its group."""
     judged = []
     for number, group in enumerate(groups):
-        rest = others(answers, number, groups)
         seen = [life for life in dataset.lives if life.machine not in group]
-        adjustment = choose_adjustment(rest, config)
-        limits = choose_model_limits(rest, config)
-        rms = choose_limits(
-            [(life, rms_score(life, dataset.inputs)) for life in seen], config, margin=RMS_MARGIN, highest=RMS_HIGHEST
-        )
-        floors: dict[str, Floor] = {
-            "constant": ConstantFloor.fit(seen, config.cuts),
-            "k_x_age": AgeFloor.fit(seen, config.cuts),
+        own = answers[number, frozenset({number})]
+        judged += judge_lives(own, seen, others(answers, number, groups), dataset.inputs, config)
+    return judged
+
+
+def judge_lives(
+    answers: Sequence[Answers],
+    seen: Sequence[Life],
+    left_out: Sequence[Answers],
+    inputs: Sequence[str],
+    config: TrainingConfig,
+) -> list[Judged]:
+    """Judge some lives' answers.
+
+    The floors are made of the lives that were `seen`; adjustment and limits of the answers of fits that left each of
+    those out. `inputs` are the names of the conditions' columns.
+    """
+    adjustment, limits = choose_adjustment(left_out, config), choose_model_limits(left_out, config)
+    rms = choose_limits(
+        [(life, rms_score(life, inputs)) for life in seen],
+        config,
+        margin=RMS_MARGIN,
+        highest=RMS_HIGHEST,
+    )
+    floors: dict[str, Floor] = {
+        "constant": ConstantFloor.fit(seen, config.cuts),
+        "k_x_age": AgeFloor.fit(seen, config.cuts),
+    }
+    usual = float(np.mean(np.concatenate([life.degradation for life in seen])))
+    judged = []
+    for item in answers:
+        life, rows = item.life, rows_at(item.life, config.cuts)
+        said = {"ours": adjustment.apply(item, rows)}
+        said |= {name: floor.predict(life.age_s[rows]) for name, floor in floors.items()}
+        degradation = {
+            "ours": degradation_error(life, item.degradation),
+            "constant": degradation_error(life, np.full(len(life.age_s), usual)),
         }
-        for item in answers[number, frozenset({number})]:
-            life, rows = item.life, rows_at(item.life, config.cuts)
-            said = {"ours": adjustment.apply(item, rows)}
-            said |= {name: floor.predict(life.age_s[rows]) for name, floor in floors.items()}
-            alarms = {
-                "ours": _first(life, item.degradation, limits, config),
-                "rms_rule": _first(life, rms_score(life, dataset.inputs), rms, config),
-            }
-            judged.append(Judged(life, life.rul_s[rows], said, alarms))
+        alarms = {
+            "ours": _first(life, item.degradation, limits, config),
+            "rms_rule": _first(life, rms_score(life, inputs), rms, config),
+        }
+        judged.append(Judged(life, life.rul_s[rows], said, item.trend[rows] < 1.0, degradation, alarms))
     return judged
 
 
 def choose_model_limits(answers: Sequence[Answers], config: TrainingConfig) -> Limits:
     """The alarm limits of degradation, from machines that the fits did not see."""
     scores = [(a.life, a.degradation) for a in answers]
-    return choose_limits(scores, config, margin=config.threshold_margin, highest=config.highest_limit)
+    return choose_limits(
+        scores, config, margin=config.threshold_margin, lowest=config.lowest_limit, highest=config.highest_limit
+    )
+
+
+def degradation_error(life: Life, said: NDArray[np.floating]) -> float:
+    """Mean squared error of a degradation (n,) over a life."""
+    return float(np.mean((said.astype(np.float64) - life.degradation) ** 2))
+
+
+def constant_error(dataset: Dataset, lives: Sequence[Life]) -> float:
+    """The error of saying, of each life, the mean degradation of the other machines': what no model is needed for."""
+    errors = []
+    for life in lives:
+        usual = np.mean(np.concatenate([x.degradation for x in dataset.lives if x.machine != life.machine]))
+        errors.append((life.machine, degradation_error(life, np.full(len(life.age_s), usual))))
+    return mean_over_machines(errors)
 
 
 def summarise(judged: Sequence[Judged], config: TrainingConfig) -> dict[str, Any]:
     """The figures as the manifest, the card and the JSON report carry them: by measure, ours beside its floors."""
     names = ("ours", "constant", "k_x_age")
     return {
-        "protocol": "leave one machine out; limits, trust and widening are chosen without it too; "
+        "protocol": "leave one machine out; limits and widening are chosen without it too; "
         f"cuts at {', '.join(f'{c:.0%}' for c in config.cuts)} of life; figures are means over machines",
         "split": "machine",
         "machines": len({j.life.machine for j in judged}),
@@ -83,6 +125,8 @@ def summarise(judged: Sequence[Judged], config: TrainingConfig) -> dict[str, Any
         "rul_mae_s": {n: _mean(judged, n, _mae) for n in names},
         "rul_winkler_s": {n: _mean(judged, n, _score) for n in names},
         "rul_coverage": {n: _mean(judged, n, _coverage) for n in names},
+        "rul_nulls": round(float(np.mean([j.nulls.mean() for j in judged])), 3),
+        "degradation_mse": {n: _mean_error(judged, n) for n in ("ours", "constant")},
         **_alarms(judged, config),
         "by_machine": [_line(j) for j in judged],
     }
@@ -105,10 +149,19 @@ def _coverage(truth: Array, q: Array) -> float:
 
 
 def _mean(judged: Sequence[Judged], name: str, measure: Any) -> float:
+    return round(mean_over_machines((j.life.machine, measure(j.truth, j.said[name])) for j in judged), 3)
+
+
+def _mean_error(judged: Sequence[Judged], name: str) -> float:
+    return round(mean_over_machines((j.life.machine, j.degradation[name]) for j in judged), 6)
+
+
+def mean_over_machines(figures: Iterable[tuple[str, float]]) -> float:
+    """The mean over machines of the mean over their lives."""
     by_machine: dict[str, list[float]] = {}
-    for j in judged:
-        by_machine.setdefault(j.life.machine, []).append(measure(j.truth, j.said[name]))
-    return round(float(np.mean([np.mean(values) for values in by_machine.values()])), 3)
+    for machine, figure in figures:
+        by_machine.setdefault(machine, []).append(figure)
+    return float(np.mean([np.mean(values) for values in by_machine.values()]))
 
 
 def _alarms(judged: Sequence[Judged], config: TrainingConfig) -> dict[str, Any]:
@@ -139,6 +192,7 @@ def _line(judged: Judged) -> dict[str, Any]:
         "mae_s": {n: round(_mae(truth, q), 1) for n, q in judged.said.items()},
         "winkler_s": {n: round(_score(truth, q), 1) for n, q in judged.said.items()},
         "coverage": round(_coverage(truth, ours), 3),
+        "nulls": int(judged.nulls.sum()),
         "covered": [int(covered(truth, ours[:, 0], ours[:, 2]).sum()), len(truth)],
         "first_alarm_share": {n: None if a is None else round(a, 3) for n, a in judged.alarms.items()},
     }

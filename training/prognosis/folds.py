@@ -1,7 +1,7 @@
 """Which fits a training run consists of: the final one, each group of machines left out, and each two groups.
 
-A group's answers come from the fit without that group. How far to trust and widen those answers, and where to put the
-thresholds, is decided from the other groups, each answered by the fit without both: so no figure of a group was chosen
+A group's answers come from the fit without that group. How far to widen those answers, and where to put the thresholds,
+is decided from the other groups, each answered by the fit without both: so no figure of a group was chosen
 with a look at it. The final model is adjusted by the answers of the fits that left one group out.
 """
 
@@ -24,8 +24,8 @@ class Answers:
 
     life: Life
     degradation: FloatArray  # (n,)
-    rul_s: FloatArray  # (n, 3), without trust and widening
-    prior: FloatArray  # (3,) log ratios where the fit began
+    rul_s: FloatArray  # (n, 3), without widening
+    trend: FloatArray  # (n,) below 1: no estimate
 
 
 def group_machines(machines: Sequence[str], most: int) -> Groups:
@@ -67,7 +67,7 @@ def left_out(answers: Mapping[tuple[int, Left], list[Answers]], groups: Groups) 
 
 
 def _ask(weights: Weights, life: Life) -> Answers:
-    return Answers(life, *answer(weights, life.condition), weights["prior"])
+    return Answers(life, *answer(weights, life.condition))
 
 
 def _flat(lists: Iterable[list[Answers]]) -> list[Answers]:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from models.manifest import PROGNOSIS, Lineage, Thresholds, output_shapes
+from models.manifest import PROGNOSIS, TREND, Lineage, Thresholds, output_shapes
 from training.config import TrainingConfig
 from training.dataset import Dataset, FloatArray
 from training.export import export
@@ -19,7 +19,9 @@ from training.prognosis import evaluate
 from training.prognosis.calibrate import Adjustment, adjust, choose_adjustment, promise
 from training.prognosis.fit import Weights, fit, load
 from training.prognosis.folds import Groups, Left, answers_of, group_machines, left_out, lives_without, plan
-from training.prognosis.leak import leaking_figures
+from training.prognosis.leak import network_alone
+
+OUTPUTS = (*PROGNOSIS, TREND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +68,13 @@ def train(dataset: Dataset, config: TrainingConfig, *, seed: int, run: Runner, s
     limits = evaluate.choose_model_limits(unseen, config)
     final = adjust(weights[frozenset()], adjustment)
     probe = _probe(dataset)
-    data, off = export(load(final), probe, output_shapes(PROGNOSIS))
+    data, off = export(load(final), probe, output_shapes(OUTPUTS))
     return Trained(
         onnx=data,
         features=config.features,
         view=config.view,
         inputs=dataset.inputs,
-        outputs=PROGNOSIS,
+        outputs=OUTPUTS,
         thresholds=Thresholds(
             warn=limits.warn,
             act=limits.act,
@@ -84,7 +86,7 @@ def train(dataset: Dataset, config: TrainingConfig, *, seed: int, run: Runner, s
         evaluation={
             **evaluate.summarise(judged, config),
             **_adjusted(adjustment),
-            "leaking_split": leaking_figures(dataset, config, seed),
+            **network_alone(dataset, groups, weights, config, seed),
             "graph": size(data),
         },
         judged=tuple(judged),
@@ -110,7 +112,7 @@ def _probe(dataset: Dataset) -> FloatArray:
 
 
 def _adjusted(adjustment: Adjustment) -> dict[str, Any]:
-    return {"trust_without_wear": adjustment.trust, "widening_log": round(adjustment.widening, 6)}
+    return {"widening_log": round(adjustment.widening, 6)}
 
 
 def _lineage(dataset: Dataset, config: TrainingConfig, seed: int) -> Lineage:

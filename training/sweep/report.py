@@ -10,7 +10,8 @@ from typing import Any
 from training.sweep.search import STAGES, Task, Trial, choose
 from training.sweep.space import changed
 
-Figures = Mapping[str, Mapping[str, float]]  # who: measure
+Figures = Mapping[str, Any]  # `training.prognosis.evaluate.summarise`
+_KINDS = ("in_time", "early", "late", "missed")  # of first alarms
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def figures(sweep: Sweep) -> dict[str, Any]:
         "judged_on": list(sweep.held_back),
         "best": sweep.best.number,
         "settings": sweep.settings,
-        "unseen": {"chosen": dict(sweep.unseen), "as_they_are": dict(sweep.before)},
+        "unseen": {"chosen": _told(sweep.unseen), "as_they_are": _told(sweep.before)},
         "candidates": [
             {
                 "number": t.number,
@@ -63,8 +64,9 @@ def markdown(sweep: Sweep, picture: str) -> str:
         "# Sweep of training settings",
         "",
         f"{count} candidates, chosen on {len(sweep.task.dataset.machines)} machines "
-        f"({', '.join(sweep.task.dataset.machines)}), each of them left out in turn. The score is the error of the "
-        "median and the interval score in units of k x age, the mean of both: below 1 is better.",
+        f"({', '.join(sweep.task.dataset.machines)}), each of them left out in turn. The score is the squared "
+        "error of degradation in units of a constant's, in the last stage the mean of it and of the share of machines "
+        "that were not warned in time: below 1 is better. Remaining life does not depend on these settings.",
         "",
         f"Chosen: candidate {best.number} with {_settings(sweep.settings)}: {best.objectives[-1]:.3f} where the "
         f"settings as they are have {base.objectives[-1]:.3f}. **That difference flatters**: it is the best of {count} "
@@ -94,23 +96,29 @@ def _settings(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} = {value:g}" for name, value in settings.items()) or "the settings as they are"
 
 
+def _told(figures: Figures) -> dict[str, Any]:
+    return {k: figures[k] for k in ("degradation_mse", *(f"alarms_{kind}" for kind in _KINDS))}
+
+
 def _unseen(sweep: Sweep) -> list[str]:
+    def alarms(figures: Figures, who: str) -> str:
+        return ", ".join(f"{figures[f'alarms_{kind}'][who]} {kind.replace('_', ' ')}" for kind in _KINDS)
+
     rows = [
-        ("chosen settings", sweep.unseen["ours"]),
-        ("settings as they are", sweep.before["ours"]),
-        ("best constant", sweep.unseen["constant"]),
-        ("k x age", sweep.unseen["k_x_age"]),
+        ("chosen settings", sweep.unseen["degradation_mse"]["ours"], alarms(sweep.unseen, "ours")),
+        ("settings as they are", sweep.before["degradation_mse"]["ours"], alarms(sweep.before, "ours")),
+        ("best constant; RMS rule", sweep.unseen["degradation_mse"]["constant"], alarms(sweep.unseen, "rms_rule")),
     ]
-    head = ["| remaining life | MAE of the median, s | interval score, s | coverage |", "| --- | --- | --- | --- |"]
-    return head + [f"| {n} | {x['mae_s']:.0f} | {x['winkler_s']:.0f} | {x['coverage']:.0%} |" for n, x in rows]
+    head = ["| | squared error of degradation | first alarms |", "| --- | --- | --- |"]
+    return head + [f"| {name} | {error:.4f} | {said} |" for name, error, said in rows]
 
 
 def _verdict(sweep: Sweep) -> str:
     if sweep.best.number == 0:
         return "No candidate was better than the settings as they are: keep them."
-    ours, before = sweep.unseen["ours"], sweep.before["ours"]
-    better = [name for name in ("mae_s", "winkler_s") if ours[name] < before[name]]
-    said = {0: "no better", 1: "better in one of two figures", 2: "better in both figures"}[len(better)]
+    error, alarms = ((sweep.unseen[k]["ours"], sweep.before[k]["ours"]) for k in ("degradation_mse", "alarms_in_time"))
+    better = (error[0] < error[1]) + (alarms[0] > alarms[1])
+    said = {0: "no better", 1: "better in one of two figures", 2: "better in both figures"}[better]
     machines = len(sweep.held_back)
     few = f" {machines} machines prove little." if machines < 10 else ""
     return f"On machines that it was not chosen on, the chosen setting is {said} than the settings as they are.{few}"
@@ -137,9 +145,9 @@ def plot(sweep: Sweep, file: Path) -> None:
         if t.number == sweep.best.number:
             shown = {"color": "#1b7f3b", "linewidth": 2.5, "zorder": 4, "label": f"chosen: candidate {t.number}"}
         axes.plot(stages, t.objectives, marker="o", **shown)
-    axes.axhline(1.0, color="#c0392b", linestyle="--", linewidth=1, label="k x age")
+    axes.axhline(1.0, color="#c0392b", linestyle="--", linewidth=1, label="a constant that never warns")
     axes.set_xticks(range(1, STAGES + 1), ["half of the machines", "all machines", "nested: as the product judges"])
-    axes.set_ylabel("error and interval score, in units of k x age")
+    axes.set_ylabel("error of degradation and alarms not in time")
     axes.set_title(f"{len(sweep.trials)} candidates; a line that ends early was ended")
     axes.legend()
     figure.savefig(file, metadata={"Software": None} if file.suffix == ".png" else None)

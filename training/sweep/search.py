@@ -2,9 +2,12 @@
 
 * A third of the machines is held back; nothing about them is looked at until one setting is chosen.
 * Each candidate is judged on the other machines by the product's own evaluation, leaving one machine out, in stages:
-  half of the machines, all of them, then with trust and limits chosen without each machine too. After a stage a
-  candidate that is worse than half of those that came so far ends (asynchronous successive halving, Li et al. 2020).
-* Candidate 0 is the settings as they are; all is measured beside it and beside remaining life as k x age.
+  half of the machines, all of them, then with alarm limits chosen without each machine too. After a stage a candidate
+  that is worse than half of those that came so far ends (asynchronous successive halving, Li et al. 2020).
+* Judged is what a fit's settings have a part in: degradation and the alarms that follow from it. The remaining life
+  rests on eight numbers that no setting moves. Degradation counts in units of what a constant would have; alarms by the
+  share of machines that were not warned in time.
+* Candidate 0 is the settings as they are; all is measured beside it.
 """
 
 from __future__ import annotations
@@ -20,12 +23,16 @@ import numpy as np
 from models.errors import DataInsufficient
 from training.config import TrainingConfig
 from training.dataset import Dataset
-from training.metrics import Array, covered, rows_at, winkler
 from training.model import Say
-from training.prognosis.calibrate import choose_adjustment
-from training.prognosis.evaluate import judge
+from training.prognosis.evaluate import (
+    constant_error,
+    degradation_error,
+    judge,
+    judge_lives,
+    mean_over_machines,
+    summarise,
+)
 from training.prognosis.fit import Weights, answer
-from training.prognosis.floors import AgeFloor, ConstantFloor
 from training.prognosis.folds import Answers, Groups, Left, answers_of, group_machines, left_out, plan
 from training.prognosis.pipeline import Job, Runner
 
@@ -61,7 +68,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One candidate, as far as it came; `objectives` by stage, in units of k x age: below 1 is better."""
+    """One candidate, as far as it came; `objectives` by stage, below 1 is better than a constant."""
 
     number: int
     objectives: tuple[float, ...]
@@ -102,26 +109,23 @@ def run_stages(task: Task, number: int, done: dict[Left, Weights]) -> Iterator[f
 
 
 def _objective(task: Task, config: TrainingConfig, done: Mapping[Left, Weights], *, whole: bool) -> float:
-    """Error of the median and interval score over those of k x age, the mean of both ratios."""
+    """Error of degradation over the constant's; as a `whole` the mean of it and of the share not warned in time.
+
+    A degradation that is always the same, and so never warns, has 1 in both.
+    """
     answers = answers_of(task.dataset, task.groups, done)
     if whole:
         judged = judge(task.dataset, task.groups, answers, config)
-        pairs = [(j.truth, j.said["ours"], j.said["k_x_age"]) for j in judged]
-    else:
-        seen = [a for (_, left), items in answers.items() if len(left) == 1 for a in items]
-        adjustment = choose_adjustment(seen, config)
-        pairs = []
-        for item in seen:
-            rows = rows_at(item.life, config.cuts)
-            others = [life for life in task.dataset.lives if life.machine != item.life.machine]
-            floor = AgeFloor.fit(others, config.cuts).predict(item.life.age_s[rows])
-            pairs.append((item.life.rul_s[rows], adjustment.apply(item, rows), floor))
-    ours, floor = (np.mean([_errors(p[0], p[k]) for p in pairs], axis=0) for k in (1, 2))
-    return float(np.mean(ours / floor))
+        figures = summarise(judged, config)
+        late = 1.0 - figures["alarms_in_time"]["ours"] / len(judged)
+        return float(np.mean([_in_constants(figures["degradation_mse"]), late]))
+    seen = [a for (_, left), items in answers.items() if len(left) == 1 for a in items]
+    ours = mean_over_machines((a.life.machine, degradation_error(a.life, a.degradation)) for a in seen)
+    return _in_constants({"ours": ours, "constant": constant_error(task.dataset, [a.life for a in seen])})
 
 
-def _errors(truth: Array, q: Array) -> tuple[float, float]:
-    return float(np.abs(q[:, 1] - truth).mean()), float(winkler(truth, q[:, 0], q[:, 2]).mean())
+def _in_constants(errors: Mapping[str, float]) -> float:
+    return errors["ours"] / max(errors["constant"], 1e-12)
 
 
 def run_here(task: Task, say: Say) -> list[Trial]:
@@ -147,7 +151,7 @@ def ends(objective: float, before: Sequence[float]) -> bool:
 
 def progress(number: int, count: int, objectives: Sequence[float]) -> str:
     """One line about one candidate."""
-    return f"candidate {number} of {count - 1}, stage {len(objectives)} of {STAGES}: {objectives[-1]:.3f} x k x age"
+    return f"candidate {number} of {count - 1}, stage {len(objectives)} of {STAGES}: {objectives[-1]:.3f} x a constant"
 
 
 def choose(trials: Sequence[Trial]) -> Trial:
@@ -157,29 +161,15 @@ def choose(trials: Sequence[Trial]) -> Trial:
 
 def judge_unseen(
     dataset: Dataset, task: Task, held: Sequence[str], number: int, *, run: Runner, say: Say
-) -> dict[str, dict[str, float]]:
-    """Judge a candidate on the machines that were held back, beside the floors: {who: measure}; seconds.
+) -> dict[str, Any]:
+    """Judge a candidate on the machines that were held back, beside the floors: `prognosis.evaluate.summarise`.
 
-    Its model, its adjustment and the floors are made of the other machines alone. A mean is over lives.
+    Its model, its limits and the floors are made of the other machines alone.
     """
     config, groups = task.candidates[number], task.groups
     fits = [left for left in plan(groups) if len(left) < 2]
     weights = run(Job(task.dataset, groups, fits, config, task.seed), say)
-    adjustment = choose_adjustment(left_out(answers_of(task.dataset, groups, weights), groups), config)
+    chosen_from = left_out(answers_of(task.dataset, groups, weights), groups)
     final = weights[frozenset()]
-    said: dict[str, list[tuple[float, float, float]]] = {}
-    for life in dataset.of(held):
-        rows = rows_at(life, config.cuts)
-        item = Answers(life, *answer(final, life.condition), final["prior"])
-        age, truth = life.age_s[rows], life.rul_s[rows]
-        by = {
-            "ours": adjustment.apply(item, rows),
-            "constant": ConstantFloor.fit(task.dataset.lives, config.cuts).predict(age),
-            "k_x_age": AgeFloor.fit(task.dataset.lives, config.cuts).predict(age),
-        }
-        for who, q in by.items():
-            inside = float(covered(truth, q[:, 0], q[:, 2]).mean())
-            said.setdefault(who, []).append((*_errors(truth, q), inside))
-    names = ("mae_s", "winkler_s", "coverage")
-    means: dict[str, Any] = {who: np.mean(rows, axis=0) for who, rows in said.items()}
-    return {who: dict(zip(names, np.round(m, 3).tolist(), strict=True)) for who, m in means.items()}
+    answers = [Answers(life, *answer(final, life.condition)) for life in dataset.of(held)]
+    return summarise(judge_lives(answers, task.dataset.lives, chosen_from, dataset.inputs, config), config)

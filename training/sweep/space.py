@@ -14,7 +14,7 @@ from training.config import TrainingConfig
 
 # The settings of a fit. The others say what is learned from what and how it is judged: to choose those by the figures
 # would be to choose the question by the answer.
-TUNABLE = ("rows_per_life", "steps", "learning_rate", "weight_decay", "dropout", "input_noise", "rul_weight")
+TUNABLE = ("rows_per_life", "steps", "learning_rate", "weight_decay", "dropout", "input_noise")
 
 
 class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,7 +38,6 @@ SPACE: Space = {
     "weight_decay": Range(0.01, 1.0, log=True),
     "dropout": Range(0.0, 0.5),
     "input_noise": Range(0.05, 1.0, log=True),
-    "rul_weight": Range(1.0, 10.0, log=True),
 }
 
 

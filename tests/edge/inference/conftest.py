@@ -26,8 +26,13 @@ MACHINE = Machine(
 )
 
 
-def _graph(width: int, column: int, gain: float, quantiles: Sequence[float], second: str) -> bytes:
-    """degradation = gain * column; the second output = quantiles - 3600 * column, of faults the quantiles alone."""
+def _graph(
+    width: int, column: int, gain: float, quantiles: Sequence[float], second: str, *, trend: bool = False
+) -> bytes:
+    """degradation = gain * column; the second output = quantiles - 3600 * column, of faults the quantiles alone.
+
+    A trend = 10 * column.
+    """
     pick = np.zeros((width, 1), np.float32)
     pick[column] = 1.0
     weights = {
@@ -45,11 +50,19 @@ def _graph(width: int, column: int, gain: float, quantiles: Sequence[float], sec
         helper.make_node("Add", ["b", "quantiles"], [second]),
     ]
     value = helper.make_tensor_value_info
+    outputs = [value("degradation", TensorProto.FLOAT, ["N"]), value(second, TensorProto.FLOAT, ["N", 3])]
+    if trend:
+        weights["ten"] = np.array([[10.0]], np.float32)
+        nodes += [
+            helper.make_node("MatMul", ["x", "ten"], ["c"]),
+            helper.make_node("Squeeze", ["c", "axis"], ["trend"]),
+        ]
+        outputs.append(value("trend", TensorProto.FLOAT, ["N"]))
     graph = helper.make_graph(
         nodes,
         "told",
         [value("condition", TensorProto.FLOAT, ["N", width])],
-        [value("degradation", TensorProto.FLOAT, ["N"]), value(second, TensorProto.FLOAT, ["N", 3])],
+        outputs,
         [numpy_helper.from_array(v, k) for k, v in weights.items()],
     )
     model: onnx.ModelProto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
@@ -65,6 +78,7 @@ def make_bundle(
     gain: float = 0.5,
     quantiles: Sequence[float] = (3600.0, 7200.0, 14_400.0),
     faults: Sequence[float] = (),
+    trend: bool = False,
 ) -> LoadedBundle:
     """A model that looks at one of its inputs, the fast deviation of its first feature unless told."""
     config = config or HistoryConfig()
@@ -82,11 +96,12 @@ def make_bundle(
         lineage=Lineage(dataset="0" * 64, machines=("a",), configuration={}, seed=0, versions={}),
         evaluation={},
         parity_max_abs=0.0,
-        outputs=("degradation", "fault") if faults else ("degradation", "rul_s"),
+        outputs=("degradation", "fault") if faults else ("degradation", "rul_s", *(["trend"] if trend else [])),
         faults=("normal", "inner", "outer") if faults else (),
     )
     column = inputs.index(look_at or inputs[0])
-    return LoadedBundle(manifest, _graph(len(inputs), column, gain, faults or quantiles, manifest.outputs[1]))
+    graph = _graph(len(inputs), column, gain, faults or quantiles, manifest.outputs[1], trend=trend)
+    return LoadedBundle(manifest, graph)
 
 
 def make_rows(

@@ -178,3 +178,12 @@ def test_a_model_that_only_tells_faults_gives_them_by_name_and_no_time(bundle, m
     said = feed(judge, [1.0] * 31)[-1]
     assert (said.rul_s, said.reason) == (None, "not_its_task")
     assert said.faults == pytest.approx({"normal": 0.7, "inner": 0.2, "outer": 0.1})
+
+
+def test_a_machine_that_shows_no_trend_gets_no_time_and_the_reason_is_said(bundle, machine):
+    judge = Judge(machine, bundle(trend=True))
+    said = feed(judge, [1.0] * 30 + [LOUDER] * 2)  # the fast average rises to 0.08, then to 0.152
+    assert [(a.reason, a.rul_s is None) for a in said[29:]] == [("no_trend", True), ("no_trend", True), ("", False)]
+    assert said[30].degradation > 0.0
+    again = feed(judge, [1.0] * 12, first=32)[-1]
+    assert (again.reason, again.rul_s) == ("no_trend", None)
