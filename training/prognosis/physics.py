@@ -30,17 +30,20 @@ _STILL = 1e-6  # variance of a severity that never moved, spread of a feature th
 
 def set_physics(network: ConditionNetwork, features: Sequence[str], lives: Sequence[Life]) -> None:
     """Tell a network what its features are: which have a say, and how far each moves on healthy machines."""
-    agreeing = [f in AGREEMENT for f in features]
-    network.agreeing.copy_(torch.tensor(agreeing if any(agreeing) else [True] * len(features)))
+    known = [f in AGREEMENT for f in features]
+    agreeing = known if any(known) else [True] * len(features)
+    network.agreeing.copy_(torch.tensor(agreeing))
     network.level.copy_(torch.tensor([f in LEVEL for f in features]))
-    network.spread.copy_(torch.tensor([_spread(f, i, lives) for i, f in enumerate(features)]))
+    for i, feature in enumerate(features):
+        if agreeing[i]:
+            network.spread[i] = _spread(feature, i, lives)
 
 
 def _spread(feature: str, column: int, lives: Sequence[Life]) -> float:
     if feature in _SHAPES or CATALOGUE[feature].deviation is Deviation.RATIO:
         return _SPREAD * _SHAPES.get(feature, 1.0)
-    healthy = [life.condition[life.degradation == 0.0, column] for life in lives]
-    return max(float(np.std(np.concatenate(healthy).astype(np.float64))), _STILL)
+    healthy = np.concatenate([life.condition[life.degradation < 0.5, column] for life in lives]).astype(np.float64)
+    return max(float(np.std(healthy)) if healthy.size else 0.0, _STILL)
 
 
 def set_life(network: ConditionNetwork, lives: Sequence[Life], config: TrainingConfig) -> None:
