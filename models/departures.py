@@ -1,9 +1,10 @@
 """Slow channels against their own healthy start and against where they stood lately.
 
 For machines on which nothing has ever failed: what a healthy start teaches is each channel's level and how far it
-wanders. Two departures a channel follow from it: of the fast average from the start's median, and from a slow level
-that goes along with what is harmless (seasons, running in). A pause makes the slow level start anew: a machine that was
-switched off may come back at another level, and that alone is no fault.
+wanders. Two departures a channel follow from it: of the fast average from the start's level, and from a slow level
+that goes along with what is harmless (seasons, running in). How far a channel wanders goes along, too: a start of some
+days has not seen every week. A pause makes the slow level start anew: a machine that was switched off may come back at
+another level, and that alone is no fault.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ Array = NDArray[np.float64]
 LEVEL = "level@1"
 _SMALLEST = 1e-9  # spread of a channel that stands still, as a share of its level
 _FAR = 10.0  # spreads; a lone value beyond is an outlier until the next one confirms it
-_STEP = 3.0  # spreads; the slow level follows no value that is farther away than this
+_STEP = 3.0  # spreads, wanderings; what is farther away than this teaches no more than this
+_CALMEST = 0.1  # spreads; how far a channel wanders is never taken for less
+_MEAN = 0.8  # of the size of a normal deviate: sqrt(2 / pi)
 _WARM = 20  # windows of the start after which the averages have settled
 _SETTLING = 6  # windows after a pause that make the new level
 
@@ -34,10 +37,8 @@ class DeparturesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     start_windows: int = 400  # that make the healthy start
     fast_windows: float = 4.0  # time constant of the fast average
     slow_windows: float = 200.0  # time constant of the slow level
+    wander_windows: float = 1000.0  # time constant of how far the fast average wanders about the slow level
     pause_steps: float = 30.0  # a gap of more than so many usual steps is a pause
-    units: tuple[
-        float, ...
-    ] = ()  # of each channel, learned of its class; empty: how far the machine's own start wanders
 
     def problem(self) -> str:
         """What makes these settings useless, in a sentence; empty if nothing does."""
@@ -45,10 +46,8 @@ class DeparturesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
             return "its list of channels is empty or names one twice"
         if self.start_windows <= 2 * _WARM:
             return f"its healthy start needs more than {2 * _WARM} windows"
-        if min(self.fast_windows, self.slow_windows, self.pause_steps) < 1:
+        if min(self.fast_windows, self.slow_windows, self.wander_windows, self.pause_steps) < 1:
             return "its averages and its pause need at least one window"
-        if self.units and (len(self.units) != len(self.channels) or not all(0 < u < np.inf for u in self.units)):
-            return "its units must be one positive number a channel"
         return ""
 
 
@@ -57,9 +56,9 @@ class _State(msgspec.Struct):
 
     start: list[list[float | None]]  # windows of the healthy start
     times: list[float]
-    median: list[float | None]  # of the start; None: its channel was missing in half of it
+    level: list[float | None]  # of the start; None: its channel was missing in half of it
     spread: list[float]  # of the values in the start
-    own: list[float]  # how far the departure from the slow level wanders in the start
+    wander: list[float]  # how far the departure from the slow level wanders
     fast: list[float]
     slow: list[float]
     far: list[float]  # -1, 0, 1: the side on which the last value was far away
@@ -71,7 +70,8 @@ class _State(msgspec.Struct):
 class Departures:
     """The condition vector of one machine: of each channel the departure from its start, then from its slow level.
 
-    A channel that is missing in a window keeps its averages; one that was missing in half of the start departs by 0.
+    The first are in spreads of the start's values, the second in wanderings, both as standard deviations. A channel
+    that is missing in a window keeps its averages; one that was missing in half of the start departs by 0.
     """
 
     features = (LEVEL,)
@@ -90,12 +90,7 @@ class Departures:
     @property
     def learned(self) -> bool:
         """Whether the healthy start is known."""
-        return bool(self._s.median)
-
-    @property
-    def spread(self) -> tuple[float, ...]:
-        """How far each channel's values wander in the healthy start, as robust standard deviations; needs `learned`."""
-        return tuple(self._s.spread)
+        return bool(self._s.level)
 
     def update(self, time_s: float, channels: Mapping[str, NDArray[Any]]) -> FloatArray | None:
         """Take one window's levels by channel; None while the start is learned, or when no channel has a value."""
@@ -117,12 +112,14 @@ class Departures:
         filled = np.where(known, rows, 0.0)
         low, middle, high = np.nanquantile(filled, [0.05, 0.5, 0.95], axis=0)
         spread = np.maximum((high - low) / 3.29, _SMALLEST * (1.0 + np.abs(middle)))
+        # a mean, since a converter that flickers between two steps has its level between them
+        level = np.nanmean(np.clip(filled, middle - _STEP * spread, middle + _STEP * spread), axis=0)
         first = np.nanmedian(np.vstack([filled[:5], np.where(np.isnan(filled[:5]).all(0), middle, np.nan)]), axis=0)
-        s.median, s.spread = np.where(known, middle, np.nan).tolist(), spread.tolist()
+        s.level, s.spread = np.where(known, level, np.nan).tolist(), spread.tolist()
         s.step_s = float(median(np.diff(times)))
         s.fast, s.slow, s.far, s.last_s = first.tolist(), first.tolist(), [0.0] * len(middle), times[0]
         wandered = np.abs([self._move(t, row)[1] for t, row in zip(times, filled, strict=True)][_WARM:])
-        s.own = np.maximum(np.quantile(wandered, 0.95, axis=0) / 1.96, _SMALLEST * (1.0 + np.abs(middle))).tolist()
+        s.wander = np.maximum(np.quantile(wandered, 0.95, axis=0) / 1.96, _SMALLEST * (1.0 + np.abs(middle))).tolist()
         s.start, s.times = [], []
 
     def _move(self, time_s: float, values: Array) -> tuple[Array, Array]:
@@ -145,12 +142,15 @@ class Departures:
             slow = slow + np.clip(values - slow, -_STEP * spread, _STEP * spread) / c.slow_windows
             s.far = far.tolist()
         s.fast, s.slow = fast.tolist(), slow.tolist()
-        return fast - np.array(s.median, np.float64), fast - slow
+        return fast - np.array(s.level, np.float64), fast - slow
 
     def _condition(self, from_start: Array, from_slow: Array) -> FloatArray:
-        units = np.array(self.config.units or self._s.own)
-        both = np.concatenate([from_start / units, from_slow / units])
-        known = np.isfinite(np.tile(np.array(self._s.median, np.float64), 2))
+        s, wander = self._s, np.array(self._s.wander)
+        both = np.concatenate([from_start / np.array(s.spread), from_slow / wander])
+        known = np.isfinite(np.tile(np.array(s.level, np.float64), 2))
+        seen = np.minimum(np.abs(from_slow) / _MEAN, _STEP * wander)
+        wander = wander + (seen - wander) / self.config.wander_windows
+        s.wander = np.maximum(wander, _CALMEST * np.array(s.spread)).tolist()
         return np.where(known, both, 0.0).astype(np.float32)
 
     def dump(self) -> bytes:

@@ -19,6 +19,8 @@ from training.anomaly.train import AnomalyConfig, Run
 
 CLASS = "pump"
 START = 400  # rows of each file that are its healthy start
+FAST = 8.0  # rows
+PAUSE = 600.0  # rows: some seconds are missing in every file, and a pump does not cool within minutes
 MARK = "anomaly"
 Mask = NDArray[np.bool_]
 
@@ -35,7 +37,8 @@ def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[
     if not runs:
         raise DataInsufficient("no file has marks", where=str(train_on), mend="give files with a column `anomaly`")
     channels = tuple(sorted(set.intersection(*({n for _, at in run.windows for n in at} for run in runs))))
-    config = AnomalyConfig(view=DeparturesConfig(channels=channels, start_windows=START))
+    view = DeparturesConfig(channels=channels, start_windows=START, fast_windows=FAST, pause_steps=PAUSE)
+    config = AnomalyConfig(view=view)
     bundle = bundle_of(runs, config, CLASS, seed=seed, say=say)
     for recording in recordings(test_on, say):
         for said in hear(recording, bundle, say):

@@ -64,10 +64,16 @@ def test_a_temperature_with_a_fault_is_found(tmp_path: Path) -> None:
     edges = [str(FIRST + timedelta(hours=h)) for h in (1190, 1260)]
     labels = {"windows": [edges], "labels": [edges[0]], "probationary_rows": 210}
     (tmp_path / "room.json").write_text(json.dumps(labels))
+    shorter = tmp_path / "shorter"
+    shorter.mkdir()
+    cut = int(np.random.default_rng().integers(760, 1400))
+    pq.write_table(pq.read_table(tmp_path / "room.parquet")[:cut], shorter / "room.parquet")
     lines = list(nab.evaluate(tmp_path, tmp_path, seed=7, say=lambda _: None))
+    assert list(nab.evaluate(tmp_path, shorter, seed=7, say=lambda _: None)) == lines[:cut]
     result = nab.score(tmp_path, saved(lines, tmp_path / "lines.jsonl"))["files"]["room"]
     assert result["ours"]["found"] == 1
     assert result["ours"] == result["at_limit"]["1.0"]
+    assert all(at["found"] == 1 for at in result["at_limit"].values())
     assert result["ours"]["score"] > result["every_47_h"]["score"]
 
 

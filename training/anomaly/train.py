@@ -1,7 +1,8 @@
 """Anomaly models: for machines with no failure on record, and for classes where people have marked faults.
 
 One method for all: departures (`models.departures`), a score of them, and a limit that keeps a false-alarm budget on
-the healthy windows of the training machines. Where windows are marked, a ridge logistic regression on the departures is
+the healthy windows of the training machines, and that faults which somebody has marked there pass with something to
+spare. Where faulty windows are marked on enough machines, a ridge logistic regression on curves of the departures is
 learned from them, and the limit comes from machines that it was not learned from. It is convex: no seed enters it.
 """
 
@@ -22,7 +23,7 @@ from models.departures import LEVEL, Departures, DeparturesConfig
 from models.errors import DataInsufficient
 from models.history import FloatArray
 from models.manifest import DEGRADATION, Lineage, Thresholds, output_shapes
-from models.networks.departure import LARGEST, LIMIT, STEEP, DepartureNetwork
+from models.networks.departure import LIMIT, STEEP, DepartureNetwork, pieces
 from training.export import export
 from training.model import Model, Say, versions
 
@@ -30,7 +31,9 @@ Array = NDArray[np.float64]
 Made = tuple[DepartureNetwork, dict[str, Any]]  # and what is known of its worth
 Windows = Sequence[tuple[float, Mapping[str, NDArray[np.float32]]]]  # event time in seconds, level by channel
 _STEPS = 50  # Newton steps at most
-_LIMITS = np.geomspace(3.0, 30.0, 93)  # departures, in units of the own wandering, that may become the limit
+_STILL = 0.05  # of a piece: one that is covered less, root mean square, is scaled as if it were so much
+_LIMITS = np.geomspace(1.0, 12.0, 125)  # of the least limit, that may become the limit
+_TO_SPARE = 1.2  # what a marked fault reaches, over the limit
 
 
 class AnomalyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -38,12 +41,14 @@ class AnomalyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     view: DeparturesConfig
     false_alarms: float = 1 / 5000  # a healthy window and machine, where nothing is marked
-    false_share: float = 0.125  # of the healthy windows of a machine never seen, where faults are marked
-    ridge: float = 0.03  # per marked window
+    least_limit: float = 5.0  # wanderings; white noise of 1,000 windows reaches it in less than 1 % of the machines
+    false_share: float = 0.1  # of the healthy windows of a machine never seen, where faults are marked
+    learn_marks: bool = True  # marks tell faulty windows from others; else each stretch only says where a fault lies
+    ridge: float = 0.05  # per marked window
     every: int = 4  # marked windows of which one is learned from: neighbours say nearly the same
-    fewest_units: int = 5  # machines from which on a class has units of its own
     fewest_marked: int = 3  # machines with marked faults below which day zero stays
-    clear_windows: int = 10  # in a row clearly below the limit, after which an alarm is over
+    raise_windows: int = 1  # in a row at the limit that raise day zero's alarm
+    clear_windows: int = 10  # in a row clearly below the limit, after which it is over
     clear_share: float = 0.15  # of the score, that counts as clearly
 
 
@@ -66,15 +71,13 @@ class _Seen:
 
 def train(runs: Sequence[Run], config: AnomalyConfig, *, seed: int, say: Say) -> Model:
     """Return the model of a class; raises `DataInsufficient` when no run is longer than its healthy start."""
-    view, seen = _look(runs, config)
+    view, seen = config.view, _look(runs, config)
     if not seen:
         raise DataInsufficient(
             f"no machine has more than the {config.view.start_windows} windows that make its healthy start"
         )
     marked = {name: s for name, s in seen.items() if s.faulty is not None}
-    learned = len(marked) >= config.fewest_marked and any(
-        s.faulty is not None and s.faulty.any() for s in marked.values()
-    )
+    learned = config.learn_marks and len(marked) >= config.fewest_marked and any(_some(s) for s in marked.values())
     network, facts = _marked(marked, config) if learned else _day_zero(seen, config)
     say(f"{len(seen)} machines, {facts['learned']}")
     probe = _probe(seen)
@@ -96,57 +99,75 @@ def train(runs: Sequence[Run], config: AnomalyConfig, *, seed: int, say: Say) ->
     )
 
 
-def _look(runs: Sequence[Run], config: AnomalyConfig) -> tuple[DeparturesConfig, dict[str, _Seen]]:
-    """The view with its units, and what it sees of each run after the healthy start."""
-    starts = [spread for run in runs if (spread := _walk(run, config.view)[1])]
-    view = config.view
-    if len(starts) >= config.fewest_units:
-        view = msgspec.structs.replace(view, units=tuple(np.median(starts, axis=0).tolist()))
+def _some(seen: _Seen) -> bool:
+    return seen.faulty is not None and bool(seen.faulty.any())
+
+
+def _look(runs: Sequence[Run], config: AnomalyConfig) -> dict[str, _Seen]:
+    """What the view sees of each run after the healthy start."""
     seen = {}
     for run in runs:
-        found, _ = _walk(run, view)
+        departures = Departures((LEVEL,), config.view)
+        found = [departures.update(t, levels) for t, levels in run.windows]
         at = np.array([i for i, c in enumerate(found) if c is not None], dtype=np.intp)
         if at.size:
             condition = np.stack([c for c in found if c is not None])
             faulty = None if run.faulty is None else run.faulty[at]
             seen[run.machine] = _Seen(condition, run.healthy[at], faulty)
-    return view, seen
-
-
-def _walk(run: Run, view: DeparturesConfig) -> tuple[list[FloatArray | None], tuple[float, ...]]:
-    departures = Departures((LEVEL,), view)
-    return [departures.update(t, levels) for t, levels in run.windows], departures.spread
+    return seen
 
 
 def _day_zero(seen: Mapping[str, _Seen], config: AnomalyConfig) -> Made:
-    """The lowest limit that keeps the budget of false alarms, and what it costs beside a limit on the start alone."""
+    """The lowest limit that keeps the budget of false alarms, and what it costs beside a limit on the start alone.
+
+    Lower, where a marked fault would else have nothing to spare: an alarm that just happens would not happen again.
+    """
     network = DepartureNetwork(next(iter(seen.values())).condition.shape[1])
     healthy = sum(int(s.healthy.sum()) for s in seen.values())
     allowed = math.floor(healthy * config.false_alarms)
     from_start, from_slow = zip(*(np.split(np.abs(s.condition), 2, axis=1) for s in seen.values()), strict=True)
+    faults = [_stretches(s.faulty) for s in seen.values()]
+    limits: list[float] = (config.least_limit * _LIMITS).tolist()
 
     def false(departures: Sequence[FloatArray], limit: float) -> int:
         raised = (_raised(d.max(axis=1), limit, config) for d in departures)
         return sum(int(s.healthy[at].sum()) for s, at in zip(seen.values(), raised, strict=True))
 
-    limit = next((x for x in _LIMITS.tolist() if false(from_slow, x) <= allowed), float(_LIMITS[-1]))
+    def found(limit: float) -> int:
+        raised = (_raised(d.max(axis=1), limit, config) for d in from_slow)
+        return sum(any(a <= i < b for i in at) for at, own in zip(raised, faults, strict=True) for a, b in own)
+
+    limit = next((x for x in limits if false(from_slow, x) <= allowed), limits[-1])
+    if most := max(map(found, limits)):
+        highest = max(x for x in limits if found(x) == most)
+        limit = max(min(limit, highest / _TO_SPARE), config.least_limit)
     network.bias.fill_(-STEEP * math.log1p(limit))
     return network, {
-        "learned": f"no marked fault: a limit of {limit:.2f} times its own wandering",
+        "learned": f"a limit of {limit:.2f} times its own wandering, which {found(limit)} of {sum(map(len, faults))}"
+        " marked faults pass",
         "protocol": f"on the {healthy} healthy windows that the limit was set on, which flatters",
         "false_alarms": {"ours": false(from_slow, limit), "allowed": allowed, "start_alone": false(from_start, limit)},
     }
 
 
+def _stretches(faulty: NDArray[np.bool_] | None) -> list[tuple[int, int]]:
+    """First window of each stretch of marks and the first one after it."""
+    if faulty is None:
+        return []
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], faulty, [False]])))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+
+
 def _raised(most: Array | FloatArray, limit: float, config: AnomalyConfig) -> list[int]:
     """The windows in which an alarm is raised."""
     score = 1.0 / (1.0 + ((1.0 + limit) / (1.0 + most)) ** STEEP)
-    raised, stands, clear = [], False, 0
+    raised, stands, above, clear = [], False, 0, 0
     for i, value in enumerate(score.tolist()):
+        above = above + 1 if value >= LIMIT else 0
         clear = clear + 1 if value < LIMIT - config.clear_share else 0
         if stands and clear >= config.clear_windows:
             stands = False
-        elif not stands and value >= LIMIT:
+        elif not stands and above >= config.raise_windows:
             stands = True
             raised.append(i)
     return raised
@@ -154,16 +175,15 @@ def _raised(most: Array | FloatArray, limit: float, config: AnomalyConfig) -> li
 
 def _marked(seen: Mapping[str, _Seen], config: AnomalyConfig) -> Made:
     """Learn from all; the limit is where the share of false windows is kept on machines left out in turn."""
-    rows = {name: (_logs(s.condition), s.faulty) for name, s in seen.items() if s.faulty is not None}
+    rows = {name: (_curves(s.condition), s.faulty) for name, s in seen.items() if s.faulty is not None}
     scores, truth = [], np.concatenate([faulty for _, faulty in rows.values()])
     for left in rows:
-        weight, bias, scale = _fit([r for name, r in rows.items() if name != left], config)
-        scores.append(np.clip(rows[left][0] / scale, -LARGEST, LARGEST) @ weight + bias)
+        weight, bias = _fit([r for name, r in rows.items() if name != left], config)
+        scores.append(rows[left][0] @ weight + bias)
     unseen = np.concatenate(scores)
     limit = float(np.quantile(unseen[~truth], 1.0 - config.false_share)) if (~truth).any() else 0.0
-    weight, bias, scale = _fit(list(rows.values()), config)
-    network = DepartureNetwork(len(weight))
-    network.scale.copy_(torch.from_numpy(scale))
+    weight, bias = _fit(list(rows.values()), config)
+    network = DepartureNetwork(next(iter(seen.values())).condition.shape[1])
     network.weight.copy_(torch.from_numpy(weight))
     network.bias.fill_(bias - limit)
     network.day_zero.zero_()
@@ -178,17 +198,16 @@ def _f1(truth: NDArray[np.bool_], alarm: NDArray[np.bool_]) -> float:
     return round(float(2 * (truth & alarm).sum() / max(truth.sum() + alarm.sum(), 1)), 4)
 
 
-def _logs(condition: FloatArray) -> Array:
-    x = condition.astype(np.float64)
-    return np.sign(x) * np.log1p(np.abs(x))
+def _curves(condition: FloatArray) -> Array:
+    return pieces(torch.from_numpy(condition)).numpy().astype(np.float64)
 
 
-def _fit(rows: Sequence[tuple[Array, NDArray[np.bool_]]], config: AnomalyConfig) -> tuple[Array, float, Array]:
-    """Ridge logistic regression by Newton's method: weights (2 C,), bias, scale (2 C,) of the inputs."""
+def _fit(rows: Sequence[tuple[Array, NDArray[np.bool_]]], config: AnomalyConfig) -> tuple[Array, float]:
+    """Ridge logistic regression by Newton's method: weights and bias; each input is scaled by its root mean square."""
     x = np.concatenate([x[:: config.every] for x, _ in rows])
     y = np.concatenate([f[:: config.every] for _, f in rows]).astype(np.float64)
-    scale = np.sqrt((x**2).mean(axis=0)) + 1e-6
-    x = np.column_stack([np.clip(x / scale, -LARGEST, LARGEST), np.ones(len(x))])
+    scale = np.sqrt((x**2).mean(axis=0)) + _STILL
+    x = np.column_stack([x / scale, np.ones(len(x))])
     ridge = np.diag([config.ridge * len(x)] * (x.shape[1] - 1) + [1e-9])
     w = np.zeros(x.shape[1])
     for _ in range(_STEPS):
@@ -198,7 +217,7 @@ def _fit(rows: Sequence[tuple[Array, NDArray[np.bool_]]], config: AnomalyConfig)
         w = w + step
         if np.abs(step).max() < 1e-8:
             break
-    return w[:-1], float(w[-1]), scale
+    return w[:-1] / scale, float(w[-1])
 
 
 def _thresholds(config: AnomalyConfig, *, learned: bool) -> Thresholds:
@@ -206,7 +225,11 @@ def _thresholds(config: AnomalyConfig, *, learned: bool) -> Thresholds:
     if learned:
         return Thresholds(warn=LIMIT, act=0.9, deadband=0.0, on_delay_windows=1, off_delay_windows=1)
     return Thresholds(
-        warn=LIMIT, act=0.9, deadband=config.clear_share, on_delay_windows=1, off_delay_windows=config.clear_windows
+        warn=LIMIT,
+        act=0.9,
+        deadband=config.clear_share,
+        on_delay_windows=config.raise_windows,
+        off_delay_windows=config.clear_windows,
     )
 
 
