@@ -17,6 +17,7 @@ from cloud.gateway.intake import Intake, Intakes
 from cloud.wiring import Cloud
 from edge.outbox.store import Store
 from edge.uplink.bulk import Bulk
+from edge.uplink.pace import SMALLEST_WINDOW, Pacer
 from edge.uplink.session import Session as Uplink
 from tests.cloud.conftest import opened  # noqa: F401 - the fixture of an empty cloud
 from tests.cloud.gateway.device import Device
@@ -113,6 +114,7 @@ def test_a_device_that_dies_here_loses_and_doubles_nothing(
     device.append(20)
     device.append_raw(5_000)
     with monkeypatch.context() as patch:
+        patch.setattr(Pacer, "window", SMALLEST_WINDOW)  # of a link so slow that the raw record goes in parts
         patch.setattr(owner, step, dies(getattr(owner, step), after=name.startswith("after"), seen=seen))
         if owner is Store:
             with pytest.raises(Crash):

@@ -144,10 +144,16 @@ def test_evaluate_and_score_from_the_command_line_and_a_bad_record_stops_no_othe
     assert "learns from" not in run.output
     assert run.output.splitlines()[-1] == "in all: 4 lines"
     assert not list(tmp_path.glob("*.part"))
-    shutil.copy(tmp_path / "train" / "rig.parquet", tmp_path / "unlabelled" / "again.parquet")
-    assert shared(tmp_path / "train", tmp_path / "unlabelled") == ["again.parquet"]
     with pytest.raises(WrongUse, match="no record's fault is told"):
         cwru.score(tmp_path / "unlabelled", out)
+
+
+def test_recordings_that_a_model_learns_from_and_is_judged_on_are_named(tmp_path):
+    rig(tmp_path / "train", ["IR_007_0"], windows=1)
+    rig(tmp_path / "test", ["IR_014_0"], windows=1)
+    assert shared(tmp_path / "train", tmp_path / "test") == []
+    shutil.copy(tmp_path / "train" / "rig.parquet", tmp_path / "test" / "again.parquet")
+    assert shared(tmp_path / "train", tmp_path / "test") == ["again.parquet"]
 
 
 def test_a_speed_that_is_not_told_is_found_in_the_first_windows_among_those_of_the_training(tmp_path, bundle):
