@@ -155,9 +155,9 @@ class Session:
         return response
 
     async def _ending(self) -> str:
-        """How the stream ended, for the log."""
+        """How the stream ended, in the words of a call that fails: the log says each outage once."""
         code, details = await self._call.code(), await self._call.details()
-        return f"the stream ended: {code.name} {details or ''}".rstrip()
+        return f"{code.name}: {details or 'no details'}"
 
     async def _compare(self, welcome: pb.Welcome) -> None:
         """Begin a new epoch if the cloud's memory is not ours; forget what it has stored otherwise."""

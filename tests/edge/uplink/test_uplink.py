@@ -7,10 +7,12 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from edge import wire
 from edge.outbox import Parcel
 from edge.types import Kind
+from edge.uplink import Link
 from tests.edge.device_simulator import DeviceSimulator, records
 from tests.edge.gateway_simulator import GatewaySimulator
 
@@ -256,6 +258,26 @@ def test_what_the_quota_dropped_is_reported_as_a_gap(gateway: GatewaySimulator, 
     missing = {s for first, last, _ in shelf.gaps for s in range(first, last + 1)}
     assert missing | set(shelf.rows) == set(range(1, device.outbox.head + 1))
     assert not missing & set(shelf.rows)
+
+
+def test_an_outage_is_said_once_however_often_it_is_tried(
+    free_port: int, gateway: GatewaySimulator, make_device: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+    try_another = Link.try_another
+
+    def counted(link: Link) -> None:
+        tried.append(link.address)
+        try_another(link)
+
+    monkeypatch.setattr(Link, "try_another", counted)
+    device = make_device(addresses=[f"127.0.0.1:{free_port}"])
+    device.longest_retry_s = 0.001
+    with capture_logs() as log:
+        device.connect()
+        gateway.wait_until(lambda: len(tried) >= 200)
+        device.disconnect()
+    assert len([e for e in log if e["event"] == "not connected, trying again"]) == 1
 
 
 def test_memory_does_not_grow_with_reconnects(gateway: GatewaySimulator, make_device: Make, tmp_path: Path) -> None:
