@@ -172,6 +172,14 @@ def test_a_machine_without_windows_and_one_with_a_faulty_sensor_say_so() -> None
     assert "No data" in Tags(render(board, NOW)).text
 
 
+def test_times_that_are_in_doubt_are_said_beside_the_machine() -> None:
+    board = Board("edge-7", "demo")
+    one = board.add(MachineBoard(machine(), days=1))
+    for quality, said in ((Quality.SUSPECT_CLOCK, True), (Quality.GOOD, False)):
+        one.take(Window(machine="P-101", time_ns=NOW, samples={}, quality=quality), None, 0.0, [])
+        assert ("Times in doubt" in Tags(render(board, NOW)).text) is said
+
+
 def test_open_alarms_and_trend_outlive_a_restart() -> None:
     _, one = board_of()
     state = one.state()
