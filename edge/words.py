@@ -138,6 +138,13 @@ def told(fault: str, *, by_baseline: bool) -> Told:
     return _FAULTS.get("deviation" if by_baseline and fault == "degradation" else fault, _UNUSUAL)
 
 
+RETURNED = Told(
+    "What raised this alarm is gone.",
+    "Nothing now. If nobody repaired or changed anything, look at the next round: it may come back.",
+    "the machine or its sensor was switched off",
+)
+
+
 def no_estimate(reason: str) -> str:
     """Why nothing is said of the remaining life."""
     why = _REASONS.get(reason, "")

@@ -13,7 +13,7 @@ import msgspec
 
 from edge import words
 from edge.detection.detector import BASELINE
-from edge.types import Alarm, Machine
+from edge.types import Alarm, AlarmChange, Machine
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 
@@ -56,6 +56,8 @@ def event_of(alarm: Alarm, machine: Machine, sender: Sender) -> Event:
 def _data(alarm: Alarm, machine: Machine) -> dict[str, object]:
     life = alarm.remaining_life_s
     told = words.told(alarm.fault, by_baseline=alarm.source == BASELINE)
+    if alarm.change is AlarmChange.RETURNED_TO_NORMAL:
+        told = words.RETURNED
     return {
         "key": alarm.key,
         "change": alarm.change.name.lower(),

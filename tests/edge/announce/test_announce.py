@@ -124,6 +124,13 @@ def test_an_event_is_a_cloud_event_that_says_what_where_and_why() -> None:
     assert body["data"]["simulated"] is True
 
 
+def test_an_alarm_that_is_over_does_not_say_its_fault_again() -> None:
+    over = Alarm(**{f: getattr(ALARM, f) for f in Alarm.__slots__} | {"change": AlarmChange.RETURNED_TO_NORMAL})
+    data = json.loads(event_of(over, MACHINE, SENDER).body)["data"]
+    assert (data["change"], data["text"]) == ("returned_to_normal", "What raised this alarm is gone.")
+    assert data["fault"] == "outer_race"  # which one, for programs
+
+
 def test_a_webhook_that_fails_is_tried_again_until_it_takes_the_very_same_event(receive) -> None:
     receiver = receive(503, 429, 204)
     tell(Webhook(receiver.url, secret=b"s3cret"))
