@@ -47,6 +47,7 @@ class Agent:
             f"""device = "{name}"
 store = "store"
 gateways = {json.dumps(addresses)}
+stop_seconds = {LONGEST_WAIT_S}
 uplink = {{ longest_retry_seconds = 0.05, welcome_seconds = 1.0, alert_seconds = 1.0, stored_seconds = 2.0 }}
 records = {{ snapshot_every_hours = 0.0003 }}
 [[machine]]
@@ -64,7 +65,7 @@ source = {{ kind = "simulator", fault = "outer_race", seed = {seed}, every_secon
 
     def stop(self) -> int | None:
         """Ask it to end; it delivers what it has first."""
-        return self._process.stop()
+        return self._process.stop(within_s=1.5 * LONGEST_WAIT_S)
 
     def memory(self) -> Memory:
         return remembered(self.name, self.file)
