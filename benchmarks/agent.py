@@ -1,8 +1,10 @@
 """A real `forewarn edge run` beside a real gateway: its memory, what it has loaded, and its time to a decision.
 
-Memory is the resident memory of the agent's process once it has judged windows with a model that came through the
-gateway, and delivered them. Its floor, in the same run, is a process that has only imported the agent's libraries. What
-must never be there (torch, ray, scipy, pandas) is looked for among the shared objects that the process has mapped.
+Memory is the resident memory of the agent's process, in MiB, once it has judged windows with a model that came through
+the gateway, and delivered them. More than half of it are pages of libraries, which the kernel may take back, and of
+which it maps more on one machine than on another; `agent_private_mb` is what belongs to the process alone. Its floor,
+in the same run, is a process that has only imported the agent's libraries. What must never be there (torch, ray, scipy,
+pandas) is looked for among the shared objects that the process has mapped.
 """
 
 from __future__ import annotations
@@ -52,12 +54,13 @@ def measure() -> dict[str, Any]:
         process, port, socket_file = stack.enter_context(_agent(folder, address, cloud.trust_root))
         _until(lambda: name in _metrics(port))
         _push(socket_file, range(WINDOWS), port)
-        rss_mb = process.memory_info().rss / 2**20
+        rss_mb, private_mb = (n / 2**20 for n in (process.memory_info().rss, process.memory_full_info().uss))
         before = _decisions(port)
         with _busy():
             _push(socket_file, range(WINDOWS, 2 * WINDOWS), port)
         return {
             "agent_rss_mb": rss_mb,
+            "agent_private_mb": private_mb,
             "bare_imports_rss_mb": _bare_imports_mb(),
             "agent_windows": WINDOWS,
             "agent_has_loaded": sorted(_loaded(process)),
@@ -176,7 +179,8 @@ def rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     """The lines of the table."""
     loaded = ", ".join(found["agent_has_loaded"]) or "none"
     return [
-        ("agent_rss_mb (at most 95)", f"{found['agent_rss_mb']:.0f}"),
+        ("agent_rss_mb (at most 95), MiB", f"{found['agent_rss_mb']:.1f}"),
+        ("  of it private to the process, MiB", f"{found['agent_private_mb']:.1f}"),
         ("  a process that imported its libraries, MiB", f"{found['bare_imports_rss_mb']:.0f}"),
         ("  it has loaded of torch, ray, scipy, pandas", loaded),
         ("window to decision in the agent, p99 (at most 20 ms)", f"{found['decided']['p99_at_most_ms']:g} ms or less"),

@@ -101,12 +101,12 @@ def _now(m: Shown) -> str:
     if m.time_ns is None:
         return '<p class="quiet">No window yet since this device started.</p>'
     life = f" {_life(m.remaining_life_s)}" if m.remaining_life_s else ""
-    now = f"Deviation from its healthy start {_figure(m.deviation)}{_limit(m)}." if m.deviation else _LEARNING
+    now = f"Deviation from its healthy start {max(m.deviation, 0.0):.1f}{_limit(m)}." if m.deviation else _LEARNING
     return f'<p class="quiet">Last window {_clock(m.time_ns)}, taken {words.duration(m.age_s)} ago. {now}{life}</p>'
 
 
 def _limit(m: Shown) -> str:
-    return f"; work is due from {_figure(m.limit)}" if math.isfinite(m.limit) else ""
+    return f"; work is due from {m.limit:.1f}" if math.isfinite(m.limit) else ""
 
 
 def _life(life_s: tuple[float, float, float]) -> str:
@@ -121,7 +121,7 @@ def _alarm(a: Alarm) -> str:
     life = (
         _life(a.remaining_life_s) if a.remaining_life_s else "" if sensor else words.no_estimate(a.no_estimate_reason)
     )
-    channel = f" on {escape(a.channel)}" if a.channel else ""
+    channel = f", by the sensor {escape(a.channel)}" if a.channel else ""
     rows = "".join(
         f'<tr><td>{escape(words.feature(e.feature))}<br><span class="quiet">{escape(e.channel)}</span></td>'
         f"<td>{_figure(e.value)} {escape(_unit(e.unit))}</td>"

@@ -108,7 +108,7 @@ def test_the_trend_is_drawn_below_its_limit_so_that_a_healthy_machine_looks_heal
     page = render(board, NOW)
     assert shown.limit == 5.0
     assert 'class="limit"' in page
-    assert "work is due from 5" in Tags(page).text
+    assert "work is due from 5.0" in Tags(page).text
 
 
 @pytest.mark.parametrize(
