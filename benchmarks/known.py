@@ -27,6 +27,7 @@ KNOWN_SEEDS = range(30, 36)
 LATE = 0.1  # of life: an alarm that leaves less is late
 HEALTHY, LIFE = 8 * 8640, 2160  # windows of 10 s: a week and the hours that close it, then six hours to the failure
 OWN, DAY_ZERO = "own", "day_zero"
+_NONE = 0.03  # where no alarm at all is drawn on the logarithmic axis
 
 
 class _FailsLater(Simulator):
@@ -128,8 +129,9 @@ def draw(found: dict[str, Any], file: Path) -> None:
     left.plot(BUDGETS, BUDGETS, color="grey", linestyle="--", linewidth=1, label="as many as the budget allows")
     left.set_yscale("log")
     left.set_title(f"false alarms a year, {found['machine_years']:g} simulated machine-years")
-    left.set_ylabel("measured, with its 95 % interval (lowest line: none)")
+    left.set_ylabel("measured, 95 % interval; bottom: none")
     right.axhline(100.0 * LATE, color="grey", linestyle="--", linewidth=1)
+    right.annotate("late", (0.1, 100.0 * LATE - 1.2), color="grey")
     right.set_title("first alarm of failing machines: life left, %")
     right.set_ylabel("median, and the middle half")
     right.set_ylim(bottom=0.0)
@@ -141,6 +143,3 @@ def draw(found: dict[str, Any], file: Path) -> None:
         axes.grid(visible=True, which="major", alpha=0.3)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     figure.savefig(file, metadata={"Software": None} if file.suffix == ".png" else None)
-
-
-_NONE = 0.03  # where no alarm at all is drawn on the logarithmic axis
