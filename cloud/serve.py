@@ -16,6 +16,7 @@ import structlog
 from cloud.gateway.metrics import MetricsServer
 from cloud.gateway.server import Gateway
 from models.errors import ConfigurationError, Unavailable
+from models.tracing import open_traces
 
 if TYPE_CHECKING:
     from cloud.wiring import Cloud
@@ -41,7 +42,8 @@ async def serve(
     """Run until `ending`, by default a signal; `ready` gets the line with the addresses. A part that fails ends all."""
     ending = ending or until_a_signal()
     await asyncio.to_thread(cloud.registry.initialise)
-    served = Gateway(cloud.config, engine=cloud.engine, store=cloud.store, take_alert=cloud.alerts.take)
+    traces = open_traces("forewarn-gateway")
+    served = Gateway(cloud.config, engine=cloud.engine, store=cloud.store, take_alert=cloud.alerts.take, traces=traces)
     addresses = {"gateway": await served.start(gateway)}
     pages = metrics = None
     running: list[asyncio.Task[Any]] = [
@@ -68,6 +70,8 @@ async def serve(
         if metrics is not None:
             metrics.close()
         await served.stop(within_s=DRAIN_SECONDS)
+        if traces is not None:
+            await asyncio.to_thread(traces.close)
         for task in running[:3]:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)

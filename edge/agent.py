@@ -39,6 +39,7 @@ from edge.updater.client import RolloutClient
 from edge.uplink import Deadlines, Identity, Link, Uplink
 from edge.uplink.pace import Backoff
 from models.errors import RecordingRejected, Unavailable
+from models.tracing import open_traces
 
 _REASONS = {DROPPED: "store full", NEVER_KEPT: "disk failed", UNREADABLE: "unreadable"}  # as labels
 _JOIN_S = 5.0  # for the sampling threads to end after their sensors are closed
@@ -65,6 +66,7 @@ class Agent:
         self._stopping = threading.Event()
         self._ledger = Ledger(options.ledger)
         self._meter = Meter()
+        self._traces = open_traces("forewarn-edge")
         self._outbox = Outbox(store / "outbox.sqlite", gap=self._gap, quota_bytes=config.outbox.quota_bytes)
         self._bundles = Bundles()
         self._clock = DeviceClock(self._outbox.state("clock"))
@@ -122,6 +124,7 @@ class Agent:
             deadlines=deadlines,
             longest_retry_s=c.uplink.longest_retry_seconds,
             meter=self._meter,
+            traces=self._traces,
         )
 
     def _make_updater(self, sources: Sequence[Source], slots: Path) -> Updater:
@@ -210,6 +213,8 @@ class Agent:
                 task.cancel()
             await asyncio.gather(*background, *listening, stop, return_exceptions=True)
             await self._link.close()
+            if self._traces is not None:
+                await asyncio.to_thread(self._traces.close)
             await asyncio.to_thread(self._offline.close)
             self._keep_untold()
             self._outbox.close()

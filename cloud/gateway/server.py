@@ -34,6 +34,7 @@ from cloud.gateway.writer import Closing, Writer
 from cloud.lake.compaction import Compactor
 from models.addresses import is_loopback
 from models.errors import ConfigurationError, Unavailable
+from models.tracing import Traces
 from protos.forewarn.alert.v1 import alert_pb2_grpc
 from protos.forewarn.rollout.v1 import rollout_pb2_grpc
 from protos.forewarn.telemetry.v1 import telemetry_pb2_grpc
@@ -70,6 +71,7 @@ class Gateway:
         engine: Engine,
         store: ObjectStore,
         take_alert: Take,
+        traces: Traces | None = None,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._config = config
@@ -90,6 +92,7 @@ class Gateway:
             budget=self.budget,
             closing=closing,
             metrics=self.metrics,
+            traces=traces,
             now_ns=now_ns,
         )
         intakes.dropped = self._writer.drop

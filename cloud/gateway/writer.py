@@ -34,6 +34,7 @@ from cloud.gateway.segments import encode, group
 from cloud.lake.objects import new_key, sha256
 from cloud.ranges import Range, Ranges
 from models.errors import ConfigurationError, Unavailable
+from models.tracing import BatchName, Traces
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -75,6 +76,7 @@ class Writer:
         budget: Budget,
         closing: Closing,
         metrics: Metrics,
+        traces: Traces | None = None,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._enterprise = enterprise
@@ -84,6 +86,7 @@ class Writer:
         self._budget = budget
         self._closing = closing
         self._metrics = metrics
+        self._traces = traces
         self._now_ns = now_ns
         self._loads: deque[Load] = deque()  # to be stored, oldest first; the last one is open
         self._changed = asyncio.Event()
@@ -181,6 +184,7 @@ class Writer:
             if intake.stream not in attempt.fenced:
                 refused = [r for r in attempt.rejected if r.stream == intake.stream] if attempt.rejected else []
                 self._intakes.commit(intake.stream, share.sequences, refused)
+                self._trace(intake.stream, share)
         for piece in attempt.pieces:
             self._metrics.stored.labels(piece.block.kind.label).inc(len(piece.rows))
         self._latest.add(attempt.pieces)
@@ -188,6 +192,13 @@ class Writer:
             self._give(intake, share)
             if intake.stream in attempt.fenced:
                 self._intakes.fence(intake)
+
+    def _trace(self, stream: Stream, share: Share) -> None:
+        if self._traces is None:
+            return
+        for batch in share.batches:
+            name = BatchName(self._enterprise, stream.site, stream.device, stream.epoch, batch.first)
+            self._traces.stored(name, batch.received_ns, self._now_ns())
 
     def _note_rejected(self, stream: Stream, rejected: list[Rejected]) -> None:
         for one in rejected:

@@ -23,7 +23,9 @@ _PARTS_IN_WINDOW = 4
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
+class Sent:
+    """A parcel, or a part of one, on the way."""
+
     first: int
     size: int
     left_s: float
@@ -36,20 +38,20 @@ class InFlight:
     """Parcels by their last sequence number, until ranges of answers cover them."""
 
     def __init__(self) -> None:
-        self._parcels: dict[int, _Sent] = {}
+        self._parcels: dict[int, Sent] = {}
         self.bytes = 0
 
     def __len__(self) -> int:
         return len(self._parcels)
 
-    def add(self, last: int, parcel: _Sent) -> None:
+    def add(self, last: int, parcel: Sent) -> None:
         """A parcel has left."""
         self._parcels[last] = parcel
         self.bytes += parcel.size
 
-    def remove(self, ranges: Iterable[Range]) -> list[_Sent]:
+    def remove(self, ranges: Iterable[Range]) -> list[Sent]:
         """Take out the parcels that end in the ranges."""
-        gone: list[_Sent] = []
+        gone: list[Sent] = []
         for first, last in ranges:
             few = last - first < len(self._parcels)
             keys = range(first, last + 1) if few else [k for k in self._parcels if first <= k <= last]
@@ -87,11 +89,11 @@ class Pacer:
         if whole:
             self.unstored.add(last, part)
 
-    def _leaving(self, first: int, size: int) -> _Sent:
+    def _leaving(self, first: int, size: int) -> Sent:
         now = self._clock_s()
         if not self.unreceived_bytes:
             self._since_s = self._sent_s = now
-        return _Sent(first, size, now, self._delivered, self._since_s, self._sent_s)
+        return Sent(first, size, now, self._delivered, self._since_s, self._sent_s)
 
     def received(self, ranges: Iterable[Range], part_bytes: int = 0) -> None:
         """Note what the gateway has taken into memory: whole parcels, and bytes of parts since Hello."""

@@ -27,10 +27,11 @@ from edge.outbox import Outbox, Range
 from edge.types import Machine
 from edge.uplink.alerts import AlertCalls
 from edge.uplink.bulk import ENVELOPE_BYTES, MESSAGE_BYTES, Bulk
-from edge.uplink.pace import Pacer
+from edge.uplink.pace import Pacer, Sent
 from edge.uplink.rules import Cursor, disagreement
 from edge.uplink.signals import EpochEnded, Signals
 from models.errors import Unavailable
+from models.tracing import BatchName, Traces
 from protos.forewarn.alert.v1.alert_pb2_grpc import AlertServiceStub
 from protos.forewarn.telemetry.v1 import telemetry_pb2 as pb
 from protos.forewarn.telemetry.v1.telemetry_pb2_grpc import TelemetryServiceStub
@@ -79,6 +80,7 @@ class Session:
         clock_s: Callable[[], float] = time.monotonic,
         meter: Meter | None = None,
         welcomed: Callable[[], Awaitable[None]] = _nothing,
+        traces: Traces | None = None,
     ) -> None:
         """`welcomed` is awaited when the gateway has taken this device and the cursors were found to agree."""
         self._telemetry = TelemetryServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
@@ -91,6 +93,7 @@ class Session:
         self._clock_s = clock_s
         self._meter = meter or Meter()
         self._welcomed = welcomed
+        self._traces = traces
         self.welcomed_s: float | None = None  # when the cursors were found to agree
 
     async def run(self) -> None:
@@ -240,9 +243,17 @@ class Session:
             self._meter.add("rejected_records_total", len(response.ack.rejected))
             self._signals.bulk.set()
             if stored:
-                self._pacer.unstored.remove(stored)
+                self._trace(self._pacer.unstored.remove(stored))
                 self._stored_s = self._clock_s()
                 await self._forget(stored)
+
+    def _trace(self, stored: Iterable[Sent]) -> None:
+        if self._traces is None:
+            return
+        me, now_ns, now_s = self._identity, time.time_ns(), self._clock_s()
+        for sent in stored:
+            batch = BatchName(me.enterprise, me.site, me.device, self._epoch, sent.first)
+            self._traces.sent(batch, now_ns - round((now_s - sent.left_s) * 1e9), now_ns)
 
     async def _watch(self) -> None:
         """End a stream on which nothing is stored any more: another gateway, or this one reborn, may do better."""

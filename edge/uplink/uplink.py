@@ -16,6 +16,7 @@ from edge.uplink.pace import Backoff
 from edge.uplink.session import Deadlines, Identity, Session
 from edge.uplink.signals import EpochEnded, Signals
 from models.errors import Unavailable
+from models.tracing import Traces
 
 _PROVEN_S = 5.0  # a session that lived so long was a good one: the next attempt does not wait long
 _log = structlog.get_logger()
@@ -34,6 +35,7 @@ class Uplink:
         longest_retry_s: float = 10.0,
         clock_s: Callable[[], float] = time.monotonic,
         meter: Meter | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self._outbox = outbox
         self._link = link
@@ -42,6 +44,7 @@ class Uplink:
         self._backoff = Backoff(0.2, longest_retry_s)
         self._clock_s = clock_s
         self._meter = meter or Meter()
+        self._traces = traces
         self._signals = Signals()
         self._said = ""
 
@@ -92,6 +95,7 @@ class Uplink:
             clock_s=self._clock_s,
             meter=self._meter,
             welcomed=self._link.taken,
+            traces=self._traces,
         )
 
     async def _renewed(self, session: Session) -> bool:

@@ -16,6 +16,7 @@ from edge.outbox import Outbox, StoreLock
 from edge.types import Alarm, AlarmChange, Kind, Record, Schema
 from edge.uplink import Deadlines, Identity, Link, Uplink
 from models.certificates import CertificateFiles
+from models.tracing import Traces
 
 SCHEMA = Schema(("rms@1", "peak@1"), ("g", "g"))
 
@@ -75,6 +76,7 @@ class DeviceSimulator:
         self._thread: threading.Thread | None = None
         self.longest_retry_s = 0.05
         self.deadlines = Deadlines(welcome_s=2.0, alert_s=2.0, stored_s=2.0)
+        self.traces: Traces | None = None
 
     def append(self, count: int, *, start: int = 0) -> None:
         """Keep `count` records of features."""
@@ -102,7 +104,12 @@ class DeviceSimulator:
             self._loop = asyncio.get_running_loop()
             link = Link(self._addresses, self._certificates, look_s=0.02)
             uplink = Uplink(
-                self.outbox, link, self._identity, deadlines=self.deadlines, longest_retry_s=self.longest_retry_s
+                self.outbox,
+                link,
+                self._identity,
+                deadlines=self.deadlines,
+                longest_retry_s=self.longest_retry_s,
+                traces=self.traces,
             )
             self._task = asyncio.create_task(uplink.run())
             started.set()
