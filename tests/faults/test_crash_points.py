@@ -110,6 +110,7 @@ def test_a_device_that_dies_here_loses_and_doubles_nothing(
     name, owner, step = point
     record_property("crash point", f"device {name}")
     seen: list[str] = []
+    gateway.credit_bytes = 8_000  # so that the raw snapshot needs parts on any link
     device = make_device()
     device.append(20)
     device.append_raw(5_000)

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import event
 
@@ -32,6 +33,7 @@ from tests.faults.history import in_cloud, remembered, violations
 
 Point = tuple[str, int]  # what is done, and the how manyth time
 CHANGES = re.compile(r"(INSERT INTO|UPDATE|DELETE FROM) (\w+)")
+CREDIT = msgspec.structs.replace(QUICK, credit_bytes=8_000)  # so that a raw snapshot needs parts on any link
 TIMES = 2  # each is died at when it happens first, and again when all is under way
 
 
@@ -149,11 +151,11 @@ class World:
         async def story() -> None:
             at = [0]
             with lived(cloud, life, self._monkeypatch) as store:
-                async with running(cloud, store=store, take_alert=cloud.alerts.take) as gateway:
+                async with running(cloud, config=CREDIT, store=store, take_alert=cloud.alerts.take) as gateway:
                     await deliver(gateway.address, at, life.ended.is_set)
             if ends_at is not None:
                 assert life.ended.is_set(), f"{ends_at} did not happen"
-                async with running(cloud, take_alert=cloud.alerts.take) as gateway:
+                async with running(cloud, config=CREDIT, take_alert=cloud.alerts.take) as gateway:
                     await deliver(gateway.address, at, lambda: False)
 
         play(story(), within_s=200)
