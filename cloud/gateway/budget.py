@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 
 
 class Budget:
@@ -12,7 +11,7 @@ class Budget:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._used = 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []  # an empty deque takes 700 bytes, in each stream
 
     @property
     def used(self) -> int:
@@ -51,7 +50,7 @@ class Budget:
 
     def _grant(self) -> None:
         while self._waiting and self._fits(self._waiting[0][0]):
-            size, place = self._waiting.popleft()
+            size, place = self._waiting.pop(0)
             if not place.done():
                 self._used += size
                 place.set_result(None)

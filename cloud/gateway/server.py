@@ -25,7 +25,7 @@ from cloud.gateway.budget import Budget
 from cloud.gateway.greeter import Greeter
 from cloud.gateway.intake import Intakes
 from cloud.gateway.metrics import Metrics
-from cloud.gateway.records import Mark
+from cloud.gateway.records import Mark, Stream
 from cloud.gateway.rollout import Board, Rollout
 from cloud.gateway.session import Greeted, Limits, Telemetry
 from cloud.gateway.tls import Callers, server_credentials
@@ -217,9 +217,8 @@ class Gateway:
         known = await self._greeter.greet(key, facts)
         return Greeted(known.stored, known.alerts, Mark(*known.head) if known.head else None, known.session)
 
-    async def _note_fenced(self, hello: Hello) -> None:
+    async def _note_fenced(self, stream: Stream) -> None:
         """Count a stream that a newer one ended, and say so where two devices share one identity."""
-        stream = hello.stream
         key = CursorKey(self._config.enterprise, stream.site, stream.device, stream.epoch)
 
         def write() -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from cloud.gateway.budget import Budget
 from cloud.gateway.intake import Intake, Intakes, Outgoing
 from cloud.gateway.metrics import Metrics
 from cloud.gateway.parts import Part, Parts
-from cloud.gateway.records import Mark, Schema
+from cloud.gateway.records import Mark, Schema, Stream
 from cloud.gateway.statuses import Overloaded, Replaced, abort
 from cloud.gateway.tls import Callers
 from cloud.gateway.writer import Writer
@@ -55,7 +55,7 @@ class Greeted:
 
 
 Greeter = Callable[[wire.Hello], Awaitable[Greeted]]  # may raise `Unavailable`
-NoteFenced = Callable[[wire.Hello], Awaitable[None]]
+NoteFenced = Callable[[Stream], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,17 +109,19 @@ class Telemetry(telemetry_pb2_grpc.TelemetryServiceServicer):
         """Everything that was taken is stored."""
         self._flushed.set()
 
-    async def Stream(self, request_iterator: AsyncIterator[pb.StreamRequest], context: Context) -> None:
-        """Serve one connection of one device."""
+    async def Stream(self, request_iterator: object, context: Context) -> None:
+        """Serve one connection of one device; the iterator would keep the last message of each of thousands."""
         try:
             async with asyncio.timeout(HELLO_SECONDS):
-                hello = await self._hello(request_iterator, context)
+                hello = await self._hello(context)
             greeted = await self._greet(hello)
             outgoing = Outgoing()
             intake = self._intakes.attach(hello.stream, outgoing, greeted.session)
             try:
                 with self.metrics.sessions.track_inprogress():
-                    await self._serve(hello, greeted, Session(self, intake, outgoing), request_iterator, context)
+                    await self._welcome(hello, greeted, intake, context)
+                    del hello, greeted  # the stream may live for months
+                    await self._serve(Session(self, intake, outgoing), context)
             finally:
                 self._intakes.detach(intake, outgoing)
         except TimeoutError:
@@ -128,37 +130,31 @@ class Telemetry(telemetry_pb2_grpc.TelemetryServiceServicer):
             log.warning("stream refused", peer=context.peer(), reason=str(e))
             await abort(context, e)
 
-    async def _hello(self, requests: AsyncIterator[pb.StreamRequest], context: Context) -> wire.Hello:
-        first = await anext(requests, None)
-        if first is None or first.WhichOneof("message") != "hello":
+    async def _hello(self, context: Context) -> wire.Hello:
+        first = await context.read()
+        if not isinstance(first, pb.StreamRequest) or first.WhichOneof("message") != "hello":
             raise WrongUse("the first message of a stream is Hello")
         self._callers.check(context, first.hello.enterprise, first.hello.site, first.hello.device)
         return wire.read_hello(first.hello, self._enterprise)
 
-    async def _serve(
-        self,
-        hello: wire.Hello,
-        greeted: Greeted,
-        session: Session,
-        requests: AsyncIterator[pb.StreamRequest],
-        context: Context,
-    ) -> None:
-        session.intake.stored = greeted.stored.copy()
+    async def _welcome(self, hello: wire.Hello, greeted: Greeted, intake: Intake, context: Context) -> None:
+        intake.stored = greeted.stored.copy()
         everything = greeted.stored.copy()
         everything.update(_not_kept(greeted.alerts, hello.kept))
-        limits = self.limits
         answer = wire.welcome(
             everything,
             greeted.head,
             version=hello.version,
             session=greeted.session,
-            credit_bytes=limits.credit_bytes,
-            largest_message_bytes=limits.largest_message_bytes,
+            credit_bytes=self.limits.credit_bytes,
+            largest_message_bytes=self.limits.largest_message_bytes,
         )
         await context.write(answer)
         log.info("device connected", device=hello.stream.device, site=hello.stream.site, stored=len(greeted.stored))
+
+    async def _serve(self, session: Session, context: Context) -> None:
         acknowledger = asyncio.create_task(session.acknowledge(context))
-        reader = asyncio.create_task(session.read(requests))
+        reader = asyncio.create_task(session.read(context))
         session.outgoing.stop = reader.cancel
         self._open.add(session.outgoing)
         try:
@@ -177,7 +173,7 @@ class Telemetry(telemetry_pb2_grpc.TelemetryServiceServicer):
             self._open.discard(session.outgoing)
             await _end(reader, acknowledger)
             if session.outgoing.fenced:
-                await self._note_fenced(hello)
+                await self._note_fenced(session.intake.stream)
 
 
 class Session:
@@ -194,12 +190,11 @@ class Session:
         )
         self._closing = False
 
-    async def read(self, requests: AsyncIterator[pb.StreamRequest]) -> None:
+    async def read(self, context: Context) -> None:
         """Take messages until the device has said everything."""
         try:
             async with asyncio.timeout(None) as deadline:
-                async for request in requests:
-                    await self._hear(request)
+                while await self._message(context):
                     if deadline.when() != self.parts.due_s:
                         deadline.reschedule(self.parts.due_s)
         except TimeoutError:
@@ -207,7 +202,11 @@ class Session:
         finally:
             self.parts.close()
 
-    async def _hear(self, request: pb.StreamRequest) -> None:
+    async def _message(self, context: Context) -> bool:
+        """Wait for one message and take it; it is gone before the next one is waited for."""
+        request = await context.read()
+        if not isinstance(request, pb.StreamRequest):
+            return False
         match request.WhichOneof("message"):
             case "schema":
                 self._learn(wire.read_schema(request.schema))
@@ -220,6 +219,7 @@ class Session:
                 raise WrongUse("a second Hello in one stream")
             case _:
                 raise WrongUse("a message of a kind that this gateway does not know", mend="update the gateway")
+        return True
 
     async def _take_part(self, part: Part) -> None:
         whole = await self.parts.add(part)
