@@ -64,10 +64,16 @@ def _connect(address: str, cpus: int) -> None:
             mend="RAY_AUTH_TOKEN_PATH names the file with its token",
         ) from e
     except (ConnectionError, RuntimeError, TimeoutError, ray.exceptions.RayError) as e:
+        if str(e).startswith("Version mismatch"):
+            raise WrongUse(
+                f"the Ray cluster runs another version: {' '.join(str(e).split())[:300]}",
+                where=address,
+                mend="install the same versions of Ray and Python on its nodes and here",
+            ) from e
         raise Unavailable(
-            f"no Ray cluster answers: {_first_line(e)}",
+            f"what listens there does not let us in, or is no Ray cluster: {_first_line(e)}",
             where=address,
-            mend="is it started there? Training goes without one, too: --ray off",
+            mend="RAY_AUTH_TOKEN_PATH names the file with its token. Training goes without one, too: --ray off",
         ) from e
 
 

@@ -11,8 +11,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from models.errors import Unavailable
 
-# Classes of SQLSTATE (PostgreSQL manual, appendix A): connection, rolled back, resources, intervention, system.
-_PASSING = {"08", "40", "53", "57", "58"}
+# SQLSTATE (PostgreSQL manual, appendix A): a standby that is not the primary yet, and the classes connection, rolled
+# back, resources, object in use, intervention, system.
+_PASSING = ("25006", "08", "40", "53", "55", "57", "58")
 
 
 @contextmanager
@@ -43,7 +44,7 @@ def _mends_itself(error: DBAPIError) -> bool:
     pg8000 gives such a refusal the class of a wrong statement, as all that is not about integrity. `C` is the SQLSTATE.
     """
     said = error.orig.args[0] if error.orig is not None and error.orig.args else None
-    return isinstance(said, dict) and str(said.get("C", ""))[:2] in _PASSING
+    return isinstance(said, dict) and str(said.get("C", "")).startswith(_PASSING)
 
 
 @contextmanager

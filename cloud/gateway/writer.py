@@ -188,10 +188,17 @@ class Writer:
         for piece in attempt.pieces:
             self._metrics.stored.labels(piece.block.kind.label).inc(len(piece.rows))
         self._latest.add(attempt.pieces)
+        again = Load(load.opened_s)
         for intake, share in load.shares.items():
+            if attempt.inherited(intake):
+                again.shares[intake] = share
+                again.bytes += share.bytes
+                continue
             self._give(intake, share)
             if intake.stream in attempt.fenced:
                 self._intakes.fence(intake)
+        if again.shares:
+            self._loads.appendleft(again)
 
     def _trace(self, stream: Stream, share: Share) -> None:
         if self._traces is None:
@@ -243,6 +250,12 @@ class _Attempt:
         self._segments: list[Segment] | None = None
         self._put_s = 0.0
         self.fenced: set[Stream] = set()
+        self._sessions = {s: intake.session for s, intake in self._intakes.items()}  # as the catalogue is told
+
+    def inherited(self, intake: Intake) -> bool:
+        """Whether its device has connected to this gateway again meanwhile: what waits is the new session's now."""
+        newer = intake.session > self._sessions[intake.stream]
+        return intake.stream in self.fenced and newer and not intake.fenced
 
     def run(self) -> None:
         """Put what is not in the store yet, then commit; runs in the writer's thread."""
@@ -327,11 +340,12 @@ class _Attempt:
         assert self._segments is not None
         enterprise = self._writer._enterprise
         key = {s: CursorKey(enterprise, s.site, s.device, s.epoch) for s in self._shares if s not in self.fenced}
+        self._sessions |= {s: self._intakes[s].session for s in key}
         heads = {s: (self._shares[s].head.sequence, self._shares[s].head.digest) for s in key}
         joined = [p.block for p in self.pieces]
         return Ingest(
             segments=self._segments,
-            advances={key[s]: Advance(self._sequences[s], heads[s], self._intakes[s].session) for s in key},
+            advances={key[s]: Advance(self._sequences[s], heads[s], self._sessions[s]) for s in key},
             quarantined=[
                 Quarantined(key[r.stream], r.sequence, r.code.name.lower(), r.reason, r.record)
                 for r in self._quarantined

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from typing import TypeVar
+from xml.etree.ElementTree import ParseError  # of an answer that was cut off
 
 import urllib3
 from minio import Minio
@@ -58,7 +59,10 @@ class S3Store:
             self._call(f"put {key}", upload)
         except KeyError:  # no such bucket
             self._call("make the bucket", self._make_bucket)
-            self._call(f"put {key}", upload)
+            try:
+                self._call(f"put {key}", upload)
+            except KeyError as e:  # a server that is starting may not know yet what it has
+                raise Unavailable(f"cannot put {key}: the bucket is not there", where=self._where) from e
 
     def get(self, key: str) -> bytes:
         """Return the bytes under `key`; `KeyError` when there are none."""
@@ -114,5 +118,12 @@ class S3Store:
                     f"the object store refuses to {what}: {e.code}", where=self._where, mend="check [s3] in cloud.toml"
                 ) from e
             raise Unavailable(f"cannot {what}: {e.code}", where=self._where) from e
-        except (MinioException, InvalidResponseError, ServerError, urllib3.exceptions.HTTPError, OSError) as e:
+        except (
+            MinioException,
+            InvalidResponseError,
+            ServerError,
+            urllib3.exceptions.HTTPError,
+            ParseError,
+            OSError,
+        ) as e:
             raise Unavailable(f"cannot {what}: {type(e).__name__}: {e}", where=self._where) from e

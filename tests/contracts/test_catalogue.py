@@ -259,6 +259,11 @@ def test_a_database_that_is_not_there_is_unavailable(tmp_path: Path, free_port: 
         ("57P03", Unavailable),  # starting up
         ("53300", Unavailable),  # too many connections
         ("40P01", Unavailable),  # a deadlock
+        ("57P01", Unavailable),  # shutting down
+        ("57P02", Unavailable),  # a process of it crashed
+        ("08006", Unavailable),  # a connection broke
+        ("55P03", Unavailable),  # a lock that another one has
+        ("25006", Unavailable),  # a standby that is to become the primary
         ("42P01", ProgrammingError),  # a statement of ours that is wrong stays an error of ours
     ],
 )

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import pg8000.dbapi
+import psutil
 
 from tests.servers.processes import Child, NotStarted, free_ports, unprivileged
 
@@ -77,9 +78,12 @@ class Postgres:
         return f"postgresql+pg8000://{SUPERUSER}:{self._password}@127.0.0.1:{self.port}/{name}"
 
     def kill(self) -> None:
-        """SIGKILL the server; its own children notice and end."""
+        """SIGKILL the server and wait until its own children have noticed: while one lives, no new server starts."""
         assert self._child is not None
+        children = psutil.Process(self._child.pid).children(recursive=True)
         self._child.kill()
+        _, alive = psutil.wait_procs(children, timeout=20)
+        assert not alive, f"processes of the killed server are still there: {alive}"
 
     def close(self) -> None:
         """Stop it and remove its files."""

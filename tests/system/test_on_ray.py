@@ -98,6 +98,52 @@ def check(data: Path, devices: list[DeviceSimulator], tmp_path: Path) -> None:
     cloud.close()
 
 
+_OTHER_VERSION = """
+import sys
+import ray
+ray.__version__ = "2.0.0"
+from forewarn.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_a_cluster_that_cannot_be_used_is_refused_in_one_line_and_runs_no_gateway(nodes, data, tmp_path, free_port):
+    """Who has no token, another version, no cluster, or a node whose address is taken; CPUs are not asked for."""
+    other = tmp_path / "token"
+    other.write_text("0" * 64)
+    other.chmod(0o600)
+    stranger = {**nodes.environment, "RAY_AUTH_TOKEN_PATH": str(other)}
+    nobody = {**nodes.environment, "RAY_AUTH_TOKEN_PATH": "", "HOME": str(tmp_path)}
+    program = tmp_path / "other_version.py"
+    program.write_text(_OTHER_VERSION)
+    forewarn, there = ["-m", "forewarn"], nodes.address
+    tried = {
+        "does not let us in, or is no Ray cluster": (forewarn, there, stranger),
+        "the Ray cluster does not let us in": (forewarn, there, nobody),
+        "runs another version": ([program], there, nodes.environment),
+        "no Ray cluster answers": (forewarn, f"{HOSTS[0]}:{free_port}", nodes.environment),
+        "cannot listen on": (forewarn, there, nodes.environment),
+    }
+    port = free_ports()[0]
+    with socket.create_server((HOSTS[1], port)):
+        commands = {}
+        for n, (what, (program, address, environment)) in enumerate(tried.items()):
+            options = ["--address", address, "--data", data, "--gateway", f":{port}"]
+            line = [sys.executable, *program, "cloud", "serve", "--on-ray", *options]
+            commands[what] = Child(list(map(str, line)), tmp_path / f"refused-{n}.txt", env=environment)
+        try:
+            for what, command in commands.items():
+                code, said = command.wait(120), command.log.read_text()
+                assert code in {1, 2}, said
+                (error,) = [x for x in said.splitlines() if x.startswith("forewarn: ")]
+                assert what in error
+                assert "Traceback" not in said
+        finally:
+            for command in commands.values():
+                command.stop()
+        until(lambda: not listens(f"{HOSTS[0]}:{port}"), "a gateway stayed where another one was refused")
+
+
 def test_gateways_on_two_nodes_are_killed_under_load_and_devices_move_over(nodes, run, data, tmp_path):
     """Row 15, and the shutdown: the command ends its gateways kindly, and leaves no process."""
     command, gateways = serve(run, nodes, data)

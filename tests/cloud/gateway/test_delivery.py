@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from dataclasses import replace
 
@@ -158,6 +159,48 @@ def test_a_device_that_reconnects_while_its_records_wait_neither_doubles_nor_for
                 await second.send(*sender.kept.values())
                 store.go.set()
                 await second.until(lambda: sender.done)
+        assert_exactly(opened, "edge-1", 7, range(1, 33))
+
+    play(story())
+
+
+def test_a_device_that_reconnects_while_its_records_are_refused_to_its_older_session_is_not_thrown_out(opened: Cloud):
+    store = FailingStore(opened.store)
+    refused, attached = threading.Event(), threading.Event()
+    delete = store.delete
+
+    def discard(key: str) -> None:  # the commit found a newer session and takes its object back
+        refused.set()
+        attached.wait(10)
+        delete(key)
+
+    store.delete = discard
+
+    async def story() -> None:
+        store.go.clear()
+        async with running(opened, store=store) as gateway:
+            telemetry = gateway.gateway._telemetry
+            greet, sender = telemetry._greet, Device()
+            sender.make_many(4, 8)
+            async with sender.connect(gateway.address) as first:
+                await first.greet()
+                await first.send(*sender.kept.values())
+                await first.until(lambda: len(sender.received) == 32)
+            await eventually(lambda: not telemetry._open)
+
+            async def late(hello):
+                greeted = await greet(hello)
+                store.go.set()
+                await asyncio.to_thread(refused.wait, 10)
+                return greeted
+
+            telemetry._greet = late
+            async with sender.connect(gateway.address) as second:
+                await second.greet()
+                await second.send(*sender.kept.values())
+                attached.set()
+                await second.until(lambda: sender.done)
+        assert refused.is_set()
         assert_exactly(opened, "edge-1", 7, range(1, 33))
 
     play(story())

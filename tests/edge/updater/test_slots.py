@@ -30,15 +30,17 @@ def held(directory: Path) -> tuple[str, bytes] | None:
 CALLS = ("replace", "symlink", "fsync", "unlink", "open", "mkdir")
 
 
-def with_power_cut_after(steps: int, monkeypatch: pytest.MonkeyPatch, work) -> bool:
-    """Run `work` until its `steps`-th call that changes the disk; False if it had fewer."""
+def with_power_cut_after(steps: int, monkeypatch: pytest.MonkeyPatch, work) -> str:
+    """Run `work` until its `steps`-th call that changes the disk, and return which that is; empty if it had fewer."""
     left = steps
+    died_at = ""
 
     def counting(real):
         def counted(*arguments, **options):
-            nonlocal left
+            nonlocal left, died_at
             left -= 1
             if left < 0:
+                died_at = died_at or f"{real.__name__} {_named(real.__name__, arguments)}"
                 raise PowerCut
             return real(*arguments, **options)
 
@@ -50,13 +52,19 @@ def with_power_cut_after(steps: int, monkeypatch: pytest.MonkeyPatch, work) -> b
         try:
             work()
         except PowerCut:
-            return True
-    return False
+            return died_at
+    return ""
+
+
+def _named(call: str, arguments: tuple[object, ...]) -> str:
+    """Which file or folder a call on the disk changes."""
+    about = arguments[1 if call in {"replace", "symlink"} else 0]
+    return Path(os.readlink(f"/proc/self/fd/{about}") if isinstance(about, int) else str(about)).name
 
 
 @pytest.mark.parametrize("switches_before", [1, 2, 3])
 def test_at_every_step_of_a_switch_a_power_cut_leaves_the_old_or_the_new(
-    switches_before: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    switches_before: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property
 ):
     begin = tmp_path / "begin"
     for i in range(switches_before):
@@ -75,6 +83,8 @@ def test_at_every_step_of_a_switch_a_power_cut_leaves_the_old_or_the_new(
         assert held(folder) == ("next", b"next"), "and the next one can be installed"
         if not cut:
             break
+        if switches_before == 1:
+            record_property("crash point", f"updater before {cut}")
     assert seen[-1] == new
     assert steps > 8, "every step was counted"
     assert seen == [old] * seen.count(old) + [new] * seen.count(new)
