@@ -94,7 +94,7 @@ class FailingStore:
 
     def put(self, key: str, data: bytes) -> None:
         self.before_put()
-        self.go.wait(20)
+        self.go.wait(60)
         if self.away:
             raise Unavailable("the store is away")
         self._store.put(key, data)

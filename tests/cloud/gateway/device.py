@@ -22,6 +22,8 @@ from protos.forewarn.telemetry.v1 import telemetry_pb2 as pb
 from protos.forewarn.telemetry.v1 import telemetry_pb2_grpc
 
 COLUMNS = ("rms@1", "peak@1", "crest@1")
+# How a call shows that it has ended; the latter two where it ended between two of our steps.
+ENDED = (grpc.aio.AioRpcError, EOFError, grpc.aio.UsageError, asyncio.InvalidStateError)
 SCHEMA = pb.Schema(id=schema_id(COLUMNS), columns=COLUMNS, units=("g", "g", "1"))
 MACHINE = pb.Machine(
     name="P-101",
@@ -135,7 +137,7 @@ class Device:
                         await connection.greet()
                         await connection.send(*self.kept.values())
                         await connection.until(lambda: self.done, within_s=within_s)
-                except (grpc.aio.AioRpcError, EOFError):
+                except ENDED:
                     await asyncio.sleep(0.05)  # the gateway is away; a device waits before it calls again
 
     async def measure(self, address: str, *, until_head: int, count: int = 25, ahead: int = 60) -> None:
@@ -156,7 +158,7 @@ class Device:
                         await hearing
                     finally:
                         hearing.cancel()
-            except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError, EOFError):
+            except ENDED:
                 await asyncio.sleep(0.05)  # the gateway is away; a device waits before it calls again
 
 
@@ -186,7 +188,7 @@ class Connection:
     async def say(self, request: pb.StreamRequest) -> None:
         await self._call.write(request)
 
-    async def hear(self, within_s: float = 10.0) -> pb.StreamResponse:
+    async def hear(self, within_s: float = 30.0) -> pb.StreamResponse:
         """Take one answer; `EOFError` when the gateway has ended the stream well."""
         async with asyncio.timeout(within_s):
             response = await self._call.read()
@@ -205,7 +207,7 @@ class Connection:
         for chunk in _chunks(batches):
             await self.say(pb.StreamRequest(batches=pb.Batches(batches=chunk)))
 
-    async def until(self, true, within_s: float = 10.0) -> None:
+    async def until(self, true, within_s: float = 30.0) -> None:
         """Hear answers until something is true."""
         async with asyncio.timeout(within_s):
             while not true():
