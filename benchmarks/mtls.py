@@ -53,11 +53,17 @@ def measure() -> dict[str, Any]:
 def _data(stack: ExitStack, authority: Authority, certified: bool) -> Path:
     """A gateway's data folder; without compaction, which would burden one of the two by chance."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    authority.gateway().write(folder, "gateway")
-    (folder / "ca.pem").write_bytes(authority.certificate)
-    tls = '[tls]\ncertificate = "gateway.pem"\nkey = "gateway.key"\nclient_ca = "ca.pem"\n'
-    (folder / "cloud.toml").write_text("compact_seconds = 0.0\n" + (tls if certified else ""))
+    certify(folder, authority if certified else None)
     return folder
+
+
+def certify(folder: Path, authority: Authority | None) -> None:
+    """Let the gateway of a data folder ask devices for the authority's certificates; None: for none."""
+    tls = '[tls]\ncertificate = "gateway.pem"\nkey = "gateway.key"\nclient_ca = "ca.pem"\n'
+    (folder / "cloud.toml").write_text("compact_seconds = 0.0\n" + (tls if authority else ""))
+    if authority is not None:
+        authority.gateway().write(folder, "gateway")
+        (folder / "ca.pem").write_bytes(authority.certificate)
 
 
 def _compare(

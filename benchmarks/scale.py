@@ -12,6 +12,7 @@ def measure() -> dict[str, Any]:
     """Measure all of it, one after the other: some minutes."""
     return {
         "streams_10000": idle.measure(),
+        "streams_mtls": idle.measure(idle.CERTIFIED, certified=True),
         "agents_1000": agents.measure(),
         "flood": flood.measure(),
         "replicas": replicas.measure(),
@@ -26,11 +27,16 @@ def pictures(figures: dict[str, Any], folder: Path) -> None:
 
 def rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the lines of the table."""
-    streams, alarms, beside, more = (figures[k] for k in ("streams_10000", "agents_1000", "flood", "replicas"))
+    streams, tls = figures["streams_10000"], figures["streams_mtls"]
+    alarms, beside, more = (figures[k] for k in ("agents_1000", "flood", "replicas"))
     return [
         (
             f"kB of the gateway for each of {streams['streams']} idle streams (asked {streams['asked_kb_per_stream']})",
             f"{streams['kb_per_stream']}",
+        ),
+        (
+            f"the same with mutual TLS, {tls['streams']} streams (asked {tls['asked_kb_per_stream']})",
+            f"{tls['kb_per_stream']}",
         ),
         (
             f"alarm p99 s, {alarms['alarms_delivered']} alarms of {alarms['agents']} agents "

@@ -162,9 +162,11 @@ class Device:
                 await asyncio.sleep(0.05)  # the gateway is away; a device waits before it calls again
 
 
-def channel_to(address: str, material: Material | None = None) -> grpc.aio.Channel:
+def channel_to(
+    address: str, material: Material | None = None, more: Sequence[tuple[str, int]] = ()
+) -> grpc.aio.Channel:
     """A channel without limits of its own; with `material`, over TLS."""
-    options = [("grpc.max_send_message_length", 64 << 20)]
+    options = [("grpc.max_send_message_length", 64 << 20), *more]
     if material is None:
         return grpc.aio.insecure_channel(address, options=options)
     return grpc.aio.secure_channel(address, credentials(material), options=options)
