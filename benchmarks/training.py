@@ -60,12 +60,12 @@ def measure(
     job = Job(dataset, groups, plan(groups), config, 7)
 
     here_s, plain = _timed(lambda: sweep.run_here(task, say))
-    fits_here_s, weights = _timed(lambda: run_here(job, say))
+    fits_here_s, weights = _timed(lambda: dict(run_here(job, say)))
     begin = time.monotonic()
     with connected(LOCAL), tempfile.TemporaryDirectory() as folder:
         start_s = time.monotonic() - begin
         tune_s, tuned = _timed(lambda: run_on_tune(task, say, store=Path(folder), address=LOCAL))
-        fits_ray_s, same = _timed(lambda: run_on_cluster(job, say))
+        fits_ray_s, same = _timed(lambda: dict(run_on_cluster(job, say)))
     equal = all(np.array_equal(weights[left][n], same[left][n]) for left in job.fits for n in weights[left])
     return {
         "candidates": count,

@@ -51,10 +51,12 @@ def train(
     from cloud.wiring import open_cloud
     from forewarn.training import make_bundle
     from training.config import load_config
+    from training.prognosis.kept import keeping
 
     config = load_config(settings)
     cloud = open_cloud(data)
-    product = make_bundle(cloud, machine_class, config, seed=seed, run=runner(ray), say=say)
+    run = keeping(runner(ray), cloud.data / "training")
+    product = make_bundle(cloud, machine_class, config, seed=seed, run=run, say=say)
     _say_figures(product, say)
     if out is not None:
         out.write_bytes(product.bundle)

@@ -39,7 +39,7 @@ def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[
         file.write_bytes(_trained(seen, seed=seed, say=say))
         bundle = LoadedBundle.open(file)
         for recording in unseen:
-            yield from _lines(recording, bundle)
+            yield from lines_of(recording, bundle)
             say(f"listened to {recording.name}")
 
 
@@ -82,7 +82,7 @@ def feature_table(recording: Recording, features: Sequence[str]) -> pa.Table:
     )
 
 
-def _lines(recording: Recording, bundle: LoadedBundle) -> Iterator[dict[str, Any]]:
+def lines_of(recording: Recording, bundle: LoadedBundle) -> Iterator[dict[str, Any]]:
     for said in listen(recording, bundle):
         degradation = said.assessment.degradation if said.assessment else 0.0
         line = {"bearing": recording.name, "snapshot": said.window, "degradation": round(degradation, 6)}

@@ -9,10 +9,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from edge.inference import LoadedBundle
 from edge.sensors.replay import find_recordings
+from forewarn.evaluation.pronostia import lines_of
 from forewarn.evaluation.pronostia_score import phm_2012, score
-from forewarn.whatif import listen
 from models.errors import WrongUse
+from tests.models.making import make_parts
 
 BEARING = "Bearing3_1"
 SNAPSHOTS = 515
@@ -26,17 +28,20 @@ def folder(recordings: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _said(folder: Path) -> list[tuple]:
+def _said(folder: Path) -> list[dict]:
+    parts = make_parts()
     (recording,) = find_recordings([folder])
-    return [(s.window, s.time_ns, s.deviation, s.alarm) for s in listen(recording)]
+    return list(lines_of(recording, LoadedBundle(parts.manifest, parts.onnx)))
 
 
-def test_a_recording_that_is_cut_gives_the_same_words_up_to_the_cut(folder: Path) -> None:
+def test_a_recording_that_is_cut_at_random_gives_the_same_lines_up_to_the_cut(folder: Path) -> None:
     whole = _said(folder)
     assert len(whole) == SNAPSHOTS
-    assert whole[-1][3]
-    assert not whole[0][3]
-    cut = 501
+    assert whole[-1]["alarm"]
+    assert not whole[0]["alarm"]
+    assert (whole[0]["rul_s"], whole[0]["reason"]) == (None, "too_little_history")
+    assert whole[-1]["rul_s"]["p05"] > 0
+    cut = int(np.random.default_rng().integers(2, SNAPSHOTS))
     file = folder / f"{BEARING}_vib.parquet"
     table = pq.read_table(file).slice(0, cut)
     file.unlink()

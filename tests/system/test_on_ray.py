@@ -7,6 +7,7 @@ a plant runs.
 from __future__ import annotations
 
 import json
+import re
 import socket
 import sys
 import time
@@ -192,6 +193,11 @@ def test_the_heads_death_is_told_no_model_is_published_and_all_goes_on_with_a_ne
     nodes.start(HOSTS[0])
     command, again = serve(run, nodes, data)
     assert again == gateways[:1]
+    resumed = run("tests.training.fleet_training", tmp_path / "training", *options)
+    assert resumed.wait(240) == 0, resumed.log.read_text()
+    (ended,) = re.findall(r"going on from (\d+) of 11 fits", resumed.log.read_text())
+    assert len(re.findall(r"fit \d+ of \d+ on Ray", resumed.log.read_text())) == 11 - int(ended) < 11
+    assert "published as a candidate" in resumed.log.read_text()
     deliver([device])
     device.close()
     command.stop(within_s=60)

@@ -52,9 +52,12 @@ def known_machines(cloud: Cloud, machine_class: str, names: list[str], *, simula
 
 
 def fleet_cloud(data: Path) -> Cloud:
-    """A cloud that knows the small fleet and how it failed."""
+    """A cloud that knows the small fleet and how it failed; the same one where it was made before."""
+    known = data.exists()
     opened = open_cloud(data)
     opened.__dict__["lake"] = FleetLake()
+    if known:
+        return opened
     known_machines(opened, "bearing", list(LIVES))
     rows = [MaintenanceRow(site=x.site, machine=x.machine, time_ns=x.time_ns, event=x.event) for x in fleet_labels()]
     with writing(opened.engine) as c:

@@ -83,7 +83,7 @@ def test_a_fit_whose_worker_is_killed_runs_again(
     ray_cluster: str, parts: tuple[object, ...], quiet: Say, tmp_path: Path
 ) -> None:
     mark = tmp_path / "died"
-    done = run_on_cluster(DiesOnce(*parts, mark), quiet, deadline_s=60)
+    done = dict(run_on_cluster(DiesOnce(*parts, mark), quiet, deadline_s=60))
     assert mark.exists()
     plain = Job(*parts)
     assert same(done, {left: plain.run(left) for left in plain.fits})
@@ -93,13 +93,13 @@ def test_a_cluster_that_does_not_end_is_given_up_at_the_deadline_and_serves_on(
     ray_cluster: str, parts: tuple[object, ...], quiet: Say
 ) -> None:
     with pytest.raises(Unavailable, match="5 of 5 fits did not end within 1 s"):
-        run_on_cluster(Hangs(*parts), quiet, deadline_s=1)
-    assert len(run_on_cluster(Job(*parts), quiet, deadline_s=60)) == 5
+        dict(run_on_cluster(Hangs(*parts), quiet, deadline_s=1))
+    assert len(dict(run_on_cluster(Job(*parts), quiet, deadline_s=60))) == 5
 
 
 def test_an_error_in_a_fit_is_said_and_not_tried_again(ray_cluster: str, parts: tuple[object, ...], quiet: Say) -> None:
     with pytest.raises(ForewarnError, match="nothing to learn from"):
-        run_on_cluster(Fails(*parts), quiet, deadline_s=60)
+        dict(run_on_cluster(Fails(*parts), quiet, deadline_s=60))
 
 
 def test_a_cluster_that_nobody_serves_is_said_at_once(free_port: int) -> None:

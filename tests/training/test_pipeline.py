@@ -102,7 +102,7 @@ def test_the_picture_is_drawn_without_a_screen(trained: Trained, tmp_path: Path)
 def test_progress_is_said_fit_by_fit(dataset: Dataset) -> None:
     lines: list[str] = []
     groups = group_machines(dataset.machines, 8)
-    run_here(Job(dataset, groups, plan(groups)[:3], msgspec.structs.replace(SMALL, steps=1), 1), lines.append)
+    dict(run_here(Job(dataset, groups, plan(groups)[:3], msgspec.structs.replace(SMALL, steps=1), 1), lines.append))
     assert lines == [
         "fit 1 of 3: all machines",
         "fit 2 of 3: without demo/M1",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -160,10 +160,10 @@ def test_nothing_is_learned_from_the_machines_that_are_held_back(dataset: Datase
     held = hold_back(dataset)[1]
     fitted: list[Mapping[Left, Weights]] = []
 
-    def run(job: Job, say: Callable[[str], None]) -> Mapping[Left, Weights]:
+    def run(job: Job, say: Callable[[str], None]) -> Iterator[tuple[Left, Weights]]:
         assert not set(held) & set(job.dataset.machines)
-        fitted.append(run_here(job, say))
-        return fitted[-1]
+        fitted.append(dict(run_here(job, say)))
+        yield from fitted[-1].items()
 
     before = judge_unseen(dataset, task, held, 0, run=run, say=lambda line: None)
     (life,) = dataset.of(held)

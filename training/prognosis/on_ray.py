@@ -8,7 +8,7 @@ its task runs again; a cluster that does not answer in time, or whose head has d
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from models.errors import ForewarnError, Unavailable
@@ -25,30 +25,29 @@ _POLL_S = 5.0  # how often a wait looks at its deadline and at the head
 def on_cluster(address: str, *, cpus: int = 2) -> Runner:
     """Return what runs fits on a cluster; it connects only when there is something to run."""
 
-    def run(job: Job, say: Say) -> Mapping[Left, Weights]:
+    def run(job: Job, say: Say) -> Iterator[tuple[Left, Weights]]:
         say("Ray: starting a cluster in this machine" if address == LOCAL else f"Ray: connecting to {address}")
         with connected(address, cpus=cpus):
-            return run_on_cluster(job, say)
+            yield from run_on_cluster(job, say)
 
     return run
 
 
-def run_on_cluster(job: Job, say: Say, *, deadline_s: float = 1800.0) -> Mapping[Left, Weights]:
-    """Run the fits as Ray tasks on the connected cluster; raises `Unavailable` at the deadline."""
+def run_on_cluster(job: Job, say: Say, *, deadline_s: float = 1800.0) -> Iterator[tuple[Left, Weights]]:
+    """Run the fits as Ray tasks on the connected cluster, each given as it ends; `Unavailable` at the deadline."""
     import ray
 
     task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_run)
     stored = ray.put(job)
     running = {task.remote(stored, left): left for left in job.fits}
-    done: dict[Left, Weights] = {}
     until = time.monotonic() + deadline_s
     try:
         while running:
             ready, _ = ray.wait(list(running), timeout=min(_POLL_S, max(until - time.monotonic(), 0.0)))
             for reference in ready:
                 left = running.pop(reference)
-                done[left] = _result(reference)
-                say(f"fit {len(done)} of {len(job.fits)} on Ray: {job.describe(left)}")
+                yield left, _result(reference)
+                say(f"fit {len(job.fits) - len(running)} of {len(job.fits)} on Ray: {job.describe(left)}")
             if running:
                 check_head()
             if running and time.monotonic() > until:
@@ -58,7 +57,6 @@ def run_on_cluster(job: Job, say: Say, *, deadline_s: float = 1800.0) -> Mapping
     finally:
         for reference in running:
             ray.cancel(reference, force=True)
-    return done
 
 
 def _run(job: Job, left: Left) -> Weights:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -38,13 +38,17 @@ class Job:
         """Run one of the fits."""
         return fit(lives_without(self.dataset, self.groups, left), self.config, self.seed)
 
+    def only(self, fits: Sequence[Left]) -> Job:
+        """The same job with some of its fits."""
+        return replace(self, fits=fits)
+
     def describe(self, left: Left) -> str:
         """Return one of the fits in words."""
         names = ", ".join(m for i in sorted(left) for m in self.groups[i])
         return f"without {names}" if left else "all machines"
 
 
-Runner = Callable[[Job, Say], Mapping[Left, Weights]]  # runs a job's fits, in any order and anywhere
+Runner = Callable[[Job, Say], Iterator[tuple[Left, Weights]]]  # runs a job's fits anywhere, and gives each as it ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +64,7 @@ def train(dataset: Dataset, config: TrainingConfig, *, seed: int, run: Runner, s
     fits = plan(groups)
     windows = sum(len(life.age_s) for life in dataset.lives)
     say(f"{windows} windows of {len(dataset.machines)} failed machines; {len(fits)} fits, leaving machines out in turn")
-    weights = run(Job(dataset, groups, fits, config, seed), say)
+    weights = dict(run(Job(dataset, groups, fits, config, seed), say))
     answers = answers_of(dataset, groups, weights)
     judged = evaluate.judge(dataset, groups, answers, config)
     unseen = left_out(answers, groups)
@@ -96,13 +100,11 @@ def train(dataset: Dataset, config: TrainingConfig, *, seed: int, run: Runner, s
     )
 
 
-def run_here(job: Job, say: Say) -> Mapping[Left, Weights]:
+def run_here(job: Job, say: Say) -> Iterator[tuple[Left, Weights]]:
     """Run the fits one after another in this process."""
-    done = {}
     for number, left in enumerate(job.fits, 1):
-        done[left] = job.run(left)
+        yield left, job.run(left)
         say(f"fit {number} of {len(job.fits)}: {job.describe(left)}")
-    return done
 
 
 def _probe(dataset: Dataset) -> FloatArray:

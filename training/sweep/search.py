@@ -168,7 +168,7 @@ def judge_unseen(
     """
     config, groups = task.candidates[number], task.groups
     fits = [left for left in plan(groups) if len(left) < 2]
-    weights = run(Job(task.dataset, groups, fits, config, task.seed), say)
+    weights = dict(run(Job(task.dataset, groups, fits, config, task.seed), say))
     chosen_from = left_out(answers_of(task.dataset, groups, weights), groups)
     final = weights[frozenset()]
     answers = [Answers(life, *answer(final, life.condition)) for life in dataset.of(held)]
