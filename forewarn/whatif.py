@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from edge import words
 from edge.detection import Detector
 from edge.detection.bearing_part import of_rows
 from edge.detection.fault import Told, weigh
@@ -69,3 +70,12 @@ def estimate(assessment: Assessment | None) -> dict[str, Any]:
     if assessment.rul_s is None:
         return {"rul_s": None, "reason": assessment.reason}
     return {"rul_s": dict(zip(("p05", "p50", "p95"), assessment.rul_s, strict=True))}
+
+
+def in_words(assessment: Assessment | None) -> str:
+    """Say the remaining life, or why there is no estimate, in a line for people."""
+    said = estimate(assessment)
+    if said["rul_s"] is None:
+        return words.no_estimate(said["reason"])
+    low, middle, high = (words.duration(said["rul_s"][q]) for q in ("p05", "p50", "p95"))
+    return f"Remaining life {low} to {high} (5 to 95 %), middle {middle}."

@@ -24,7 +24,7 @@ def whatif(recordings: tuple[Path, ...], bundle: Path | None, out: Path | None) 
     """Listen to recordings as the agent would, and say which alarms it would have raised."""
     from edge.inference import LoadedBundle
     from edge.sensors.replay import find_recordings
-    from forewarn.whatif import listen
+    from forewarn.whatif import in_words, listen
     from models.errors import RecordingRejected
 
     model = LoadedBundle.open(bundle) if bundle else None
@@ -44,6 +44,7 @@ def whatif(recordings: tuple[Path, ...], bundle: Path | None, out: Path | None) 
                         click.echo(f"{recording.name}: {share:6.1%} {change.change.name:<18} {change.severity}  {what}")
                 if last is not None:
                     click.echo(f"{recording.name}: {last.window} windows, alarm {'stands' if last.alarm else 'off'}")
+                    click.echo(f"{recording.name}: {in_words(last.assessment)}")
             except RecordingRejected as e:
                 rejected.append(e)
     for reason in rejected:

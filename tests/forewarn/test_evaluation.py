@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from edge.inference import LoadedBundle
 from edge.sensors.replay import find_recordings
+from forewarn.commands.whatif import whatif
 from forewarn.evaluation.pronostia import lines_of
 from forewarn.evaluation.pronostia_score import phm_2012, score
 from models.errors import WrongUse
@@ -94,3 +97,19 @@ def test_bearings_that_nothing_is_said_about_are_named(folder: Path, tmp_path: P
     file.write_text("")
     with pytest.raises(WrongUse, match=BEARING):
         score(folder, file)
+
+
+def test_whatif_ends_with_the_remaining_life_or_why_there_is_none(folder: Path, tmp_path: Path) -> None:
+    parts = make_parts()
+    bundle = tmp_path / "b.fwb"
+    bundle.write_bytes(parts.pack())
+    file = folder / f"{BEARING}_vib.parquet"
+    table = pq.read_table(file)
+    ends = []
+    for snapshots in (29, 40):  # the healthy start takes 30
+        file.unlink()
+        pq.write_table(table.slice(0, snapshots), file)
+        ran = CliRunner().invoke(whatif, [str(folder), "--bundle", str(bundle)], catch_exceptions=False)
+        ends.append(ran.output.splitlines()[-1])
+    assert ends[0] == f"{BEARING}: No estimate of the remaining life: there is too little history."
+    assert re.fullmatch(BEARING + r": Remaining life .+ to .+ \(5 to 95 %\), middle .+\.", ends[1])

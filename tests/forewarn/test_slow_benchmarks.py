@@ -44,13 +44,14 @@ def test_a_pump_learns_from_marks_and_a_cut_stream_gives_the_same_lines(tmp_path
     for n in range(3):
         pump(train / f"pump_{n}.parquet", n)
     pump(test / "whole.parquet", 9)
-    pq.write_table(pq.read_table(test / "whole.parquet").drop(["anomaly"])[:487], test / "cut.parquet")
+    cut = int(np.random.default_rng().integers(470, 560))
+    pq.write_table(pq.read_table(test / "whole.parquet").drop(["anomaly"])[:cut], test / "cut.parquet")
     (test / "broken.parquet").write_bytes(b"PAR1 and nothing else")
     told: list[str] = []
     lines = list(skab.evaluate(train, test, seed=7, say=told.append))
     assert any("broken" in t for t in told)
     by_file = {n: [{**line, "file": ""} for line in lines if line["file"] == n] for n in ("whole", "cut")}
-    assert by_file["cut"] == by_file["whole"][:487]
+    assert by_file["cut"] == by_file["whole"][:cut]
     result = skab.score(test, saved(lines, tmp_path / "lines.jsonl"))
     assert result["all"]["ours"]["f1"] > 0.85
     assert result["all"]["all_anomalous"]["far"] == 100
@@ -84,6 +85,26 @@ def test_a_bearing_that_grows_loud_is_named_and_its_neighbour_is_not(tmp_path: P
     lines = list(ims.evaluate(tmp_path, tmp_path, seed=7, say=lambda _: None))
     result = ims.score(tmp_path, saved(lines, tmp_path / "lines.jsonl"))["sets"]["2"]["ours"]
     assert result == {"lead_h": {"1": pytest.approx(8.2, abs=0.2)}, "false_rows": {}, "first_false_h": {}}
+
+
+def test_a_temperature_and_bearings_that_are_cut_at_random_get_the_same_lines_up_to_the_cut(tmp_path: Path) -> None:
+    rng = np.random.default_rng()
+    value = 70.0 + rng.standard_normal(900) + np.linspace(0.0, 20.0, 900)
+    rms = 0.08 + 0.001 * rng.standard_normal((2, 900)) + np.linspace(0.0, 0.04, 900)
+    cut = int(rng.integers(2, 900))
+    for temperature, bearings, rows in (("whole", "ims_set2", 900), ("cut", "ims_set3", cut)):
+        table(tmp_path / f"{temperature}.parquet", 3600.0, "timestamp", value=value[:rows])
+        columns = {f"Bearing{n + 1}_ch1_rms": rms[n, :rows] for n in range(2)}
+        table(tmp_path / f"{bearings}.parquet", 600.0, "timestamp", **columns)
+    for benchmark, key in ((nab, "file"), (ims, "set")):
+        lines = list(benchmark.evaluate(tmp_path, tmp_path, seed=7, say=lambda _: None))
+        by_name: dict[str, list] = {}
+        for line in lines:
+            by_name.setdefault(line.pop(key), []).append(line)
+        short, whole = sorted(by_name.values(), key=len)
+        last = max(line["row"] for line in short)
+        assert last in (cut - 1, cut)
+        assert short == [line for line in whole if line["row"] <= last]
 
 
 def test_nothing_said_is_a_clear_line(tmp_path: Path) -> None:
