@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
 
 from tests.training.fleet import SMALL
 from tests.training.test_metrics import life
-from training.dataset import Dataset
-from training.metrics import covered, rows_at
+from training.bounds import binomial_interval
+from training.dataset import Dataset, Life
+from training.metrics import covered, first_alarm, rows_at
 from training.prognosis.calibrate import Adjustment, adjust, choose_adjustment, choose_limits, promise
 from training.prognosis.fit import answer, fit
 from training.prognosis.folds import Answers
@@ -67,6 +70,24 @@ def test_limits_lie_above_what_healthy_machines_showed_within_the_budget() -> No
         highest=0.98,
     )
     assert lenient.warn == pytest.approx(0.45)  # the loudest of five machines may be warned about falsely
+
+
+@pytest.mark.parametrize("budget", [0.05, 0.2, 0.4])
+def test_a_budget_of_false_warnings_is_kept_on_machines_that_the_limit_was_not_chosen_on(budget: float) -> None:
+    """100 machines choose, 400 others are watched: 20 to 160 false warnings are expected."""
+    random = np.random.default_rng(3)
+    lived = life(1000.0)
+
+    def machines(count: int) -> list[tuple[Life, np.ndarray]]:
+        scores = random.uniform(0.0, 0.8, count)[:, None] + np.where(lived.share < 0.6, 0.0, 0.2)
+        return [(replace(lived, machine=f"M{i}"), score) for i, score in enumerate(scores)]
+
+    config = msgspec.structs.replace(SMALL, early_budget=budget)
+    warn = choose_limits(machines(100), config, margin=0.0, highest=1.0).warn
+    first = [first_alarm(x, score, warn, config.on_delay_windows) for x, score in machines(400)]
+    false = sum(at is not None and at < config.early_share for at in first)
+    low, high = binomial_interval(false, 400)
+    assert low <= budget <= high + 0.05  # kept, and not by never warning
 
 
 def test_a_limit_never_lies_where_damage_does_not_show() -> None:
