@@ -28,7 +28,8 @@ class Shown:
     every_s: float
     deviation: float
     limit: float  # of the deviation; infinite where it is not known
-    remaining_life_s: tuple[float, float, float] | None
+    remaining_life_s: tuple[float, float, float] | None  # p05, p50, p95
+    no_estimate_reason: str  # why there is none; empty without a model
     sensor_fault: bool
     clock_suspect: bool
     trend: tuple[Minute, ...]
@@ -55,6 +56,7 @@ class MachineBoard:
         self._taken_s = 0.0
         self._deviation, self._limit = 0.0, math.inf
         self._life: tuple[float, float, float] | None = None
+        self._no_life = ""
         self._sensor_fault = False
         self._clock_suspect = False
 
@@ -69,7 +71,7 @@ class MachineBoard:
                     self._open[alarm.key] = alarm
             self._time_ns, self._taken_s = window.time_ns, self._clock_s()
             self._deviation, self._limit = deviation, limit
-            self._life = said.rul_s if said else None
+            self._life, self._no_life = (said.rul_s, said.reason) if said else (None, "")
             self._sensor_fault = bool(window.quality & Quality.SENSOR_FAULT)
             self._clock_suspect = bool(window.quality & Quality.SUSPECT_CLOCK)
             self._trend.add(window.time_ns, deviation, said.degradation if said else math.nan, self._zone())
@@ -91,6 +93,7 @@ class MachineBoard:
                 deviation=self._deviation,
                 limit=self._limit,
                 remaining_life_s=self._life,
+                no_estimate_reason=self._no_life,
                 sensor_fault=self._sensor_fault,
                 clock_suspect=self._clock_suspect,
                 trend=(),

@@ -100,7 +100,11 @@ def _badge(zone: words.Zone) -> str:
 def _now(m: Shown) -> str:
     if m.time_ns is None:
         return '<p class="quiet">No window yet since this device started.</p>'
-    life = f" {_life(m.remaining_life_s)}" if m.remaining_life_s else ""
+    life = ""
+    if m.remaining_life_s:
+        life = f" {_life(m.remaining_life_s)}"
+    elif m.no_estimate_reason:
+        life = f" {words.no_estimate(m.no_estimate_reason)}"
     now = f"Deviation from its healthy start {max(m.deviation, 0.0):.1f}{_limit(m)}." if m.deviation else _LEARNING
     return f'<p class="quiet">Last window {_clock(m.time_ns)}, taken {words.duration(m.age_s)} ago. {now}{life}</p>'
 

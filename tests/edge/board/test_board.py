@@ -274,3 +274,14 @@ def test_a_model_adds_how_long() -> None:
     said = Assessment(bundle="b-1", degradation=0.5, rul_s=(86_400.0, 3 * 86_400.0, 9 * 86_400.0))
     one.take(Window(machine="P-101", time_ns=NOW, samples={}), said, 3.0, [])
     assert "Remaining life likely 1 day to 9 days." in Tags(render(board, NOW)).text
+
+
+def test_a_model_that_sees_no_trend_says_so() -> None:
+    board, one = board_of(alarms=False)
+    said = Assessment(bundle="b-1", degradation=0.1, rul_s=None, reason="no_trend")
+    one.take(Window(machine="P-101", time_ns=NOW, samples={}), said, 3.0, [])
+    text = Tags(render(board, NOW)).text
+    assert "No estimate of the remaining life: the model sees no clear trend yet." in text
+    assert "Remaining life likely" not in text
+    one.take(Window(machine="P-101", time_ns=NOW + 1, samples={}), None, 3.0, [])
+    assert "No estimate" not in Tags(render(board, NOW)).text
