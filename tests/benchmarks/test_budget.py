@@ -7,6 +7,7 @@ import pytest
 from benchmarks.budget import judged, machine_years
 from benchmarks.drawn import DrawnMachine
 from benchmarks.injected import INJECTIONS, machine_fault, sensor_fault
+from benchmarks.known import BUDGETS, draw, leads
 
 
 def test_a_budget_is_kept_unless_the_interval_lies_above_it():
@@ -34,3 +35,20 @@ def test_an_injected_sensor_fault_is_called_one_and_the_machine_is_not_accused(n
 @pytest.mark.parametrize("fault", ["cage", "unbalance"])
 def test_a_machine_fault_is_not_called_a_sensor_fault(fault):
     assert machine_fault((fault, 30, False))[1:3] == (True, False)
+
+
+def test_leads_tell_missed_from_late_and_the_picture_is_drawn(tmp_path):
+    lives = [
+        {"leads": {kind: {f"{b:g}": lead for b in BUDGETS} for kind in ("own", "day_zero")}} for lead in (0, 0.05, 0.3)
+    ]
+    found = leads(lives)
+    assert found["own"]["1"] == {"missed": 1, "late": 1, "quartiles": [0.025, 0.05, 0.175]}
+    rates = {f"{b:g}": judged(round(b), 3.0, b) for b in BUDGETS}
+    every = {
+        "budgets": rates,
+        "day_zero_budgets": rates,
+        "machine_years": 3.0,
+        "machine_faults_after_a_healthy_week": found,
+    }
+    draw(every, tmp_path / "budget.svg")
+    assert (tmp_path / "budget.svg").stat().st_size > 10_000
