@@ -68,7 +68,7 @@ def _alerts(
     cloud: Cloud, store: Path, name: str, address: str, count: int, *, at_once: int = 1
 ) -> tuple[list[float], int]:
     """Raise alerts at drawn moments, with a window a second beside; (seconds until committed, bytes still kept)."""
-    device = DeviceSimulator(store, [address], name=name)
+    device = DeviceSimulator(store, [address], name=store.name)
     device.deadlines = Deadlines()
     drawn = random.Random(3)
     device.connect()
@@ -104,7 +104,7 @@ def _live(cloud: Cloud) -> list[float]:
     """How long live windows took to the gateway; those of the backlog bear an older time."""
     table = cloud.lake.rows("features", columns=["event_time_ns", "received_ns", "device"]).to_pydict()
     events, received = (np.array(table[name]) for name in ("event_time_ns", "received_ns"))
-    live = (np.array(table["device"]) == "behind") & (events > time.time_ns() - 3600 * 10**9)
+    live = (np.array(table["device"]) == "full") & (events > time.time_ns() - 3600 * 10**9)
     return ((received[live] - events[live]) / 1e9).tolist()
 
 

@@ -41,7 +41,8 @@ class SlowLink:
         except OSError:
             writer.close()
             return
-        await asyncio.gather(self._forward(reader, up_writer, upwards=True), self._forward(up_reader, writer))
+        with contextlib.suppress(asyncio.CancelledError):  # `close`; asyncio's server would print it
+            await asyncio.gather(self._forward(reader, up_writer, upwards=True), self._forward(up_reader, writer))
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, upwards: bool = False) -> None:
         with contextlib.suppress(OSError):
