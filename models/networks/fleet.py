@@ -1,11 +1,12 @@
 """From where a machine's slow channels have been to its remaining life, for a fleet that has failed often.
 
+* They see the few directions in which the channels move together, not each channel (`training/fleet/directions.py`).
 * Small networks answer side by side and their mean counts: what one took for wear by chance, the others did not.
 * The life is learned up to a cap: a new machine shows nothing that could tell 200 from 300. The median never says more
   than the cap; p95 is learned beyond it, so that it holds for a new machine, too.
 * Quantiles are the median less and plus steps that are never negative, so they cannot cross.
 * Degradation is the share of the cap that is gone.
-* All that a device would otherwise have to know (scaler, cap, widening) is inside the graph.
+* All that a device would otherwise have to know (directions, scaler, cap, widening) is inside the graph.
 """
 
 from __future__ import annotations
@@ -21,18 +22,18 @@ class FleetNetwork(nn.Module):
     """condition (N, D) -> degradation (N,), rul_s (N, 3): p05, p50, p95."""
 
     location: Tensor
-    scale: Tensor
+    mix: Tensor
     cap_s: Tensor
     widening: Tensor
 
-    def __init__(self, inputs: int, members: int, *, width: int = 64, dropout: float = 0.0) -> None:
+    def __init__(self, inputs: int, directions: int, members: int, *, width: int = 64, dropout: float = 0.0) -> None:
         super().__init__()
         self.register_buffer("location", torch.zeros(inputs))
-        self.register_buffer("scale", torch.ones(inputs))
+        self.register_buffer("mix", torch.zeros(inputs, directions))  # (D, E)
         self.register_buffer("cap_s", torch.ones(1))
         self.register_buffer("widening", torch.zeros(1))  # of both ends, in caps
         self.dropout = nn.Dropout(dropout)
-        sizes = (inputs, width, width, 3)
+        sizes = (directions, width, width, 3)
         bounds = [n**-0.5 for n in sizes]
         self.weights = nn.ParameterList(
             nn.Parameter(torch.empty(members, a, b).uniform_(-r, r))
@@ -41,11 +42,11 @@ class FleetNetwork(nn.Module):
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(members, 1, b)) for b in sizes[1:])
 
     def scaled(self, condition: Tensor) -> Tensor:
-        """(..., D) -> (..., D): inputs as the members take them."""
-        return torch.clamp((condition - self.location) / self.scale, -_FARTHEST, _FARTHEST)
+        """(..., D) -> (..., E): inputs as the members take them."""
+        return torch.clamp((condition - self.location) @ self.mix, -_FARTHEST, _FARTHEST)
 
     def members(self, scaled: Tensor) -> Tensor:
-        """(1 or K, N, D) -> (K, N, 3): what each member says, median and steps down and up in caps."""
+        """(1 or K, N, E) -> (K, N, 3): what each member says, median and steps down and up in caps."""
         x = scaled
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             x = self.dropout(torch.relu(torch.matmul(x, weight) + bias))

@@ -48,7 +48,7 @@ def write(
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cmapss")
-    lives = {u: 110 + 13 * (u * 7 % 11) for u in range(1, 25)}
+    lives = {u: 90 + 7 * (u * 7 % 11) for u in range(1, 25)}
     write(folder, "train_FD009_few.parquet", lives, lives)
     asked = {u: cut + left for (u, cut), left in zip(CUTS.items(), (20, 60, 110, 5), strict=True)}
     write(folder, "test_FD009.parquet", asked, CUTS, drop=("op1", "s4"))

@@ -23,11 +23,10 @@ from models.networks.fleet import FleetNetwork
 from training.config import TrainingConfig
 from training.dataset import Dataset, Life
 from training.export import export
+from training.fleet.directions import directions
 from training.fleet.figures import Said, figures, widening
 from training.model import Model, Say, versions
 from training.repeatable import repeatable
-
-_STILL = 1e-6  # an input that never moved is scaled as if it moved this much
 
 
 class FleetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -36,9 +35,10 @@ class FleetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     view: MemoryConfig
     features: tuple[str, ...] = ("level@1",)
     cap_s: float  # remaining life is learned up to here; p95 to twice as far
+    directions: int = 2  # of the channels together, that the members see
     members: int = 4
     folds: int = 5
-    steps: int = 2500
+    steps: int = 6000
     batch: int = 256  # rows a member sees in a step
     learning_rate: float = 2e-3  # rises over the first tenth of the steps and falls to 0 along a cosine
     weight_decay: float = 1e-3
@@ -98,11 +98,13 @@ def _folds(dataset: Dataset, config: FleetConfig, random: np.random.Generator) -
 def _descend(lives: Sequence[Life], fold: NDArray[np.intp], config: FleetConfig) -> FleetNetwork:
     """Fit all members at once: those of the folds first, each without its fold, then those that see every machine."""
     rows = np.concatenate([np.full(len(life.age_s), f) for life, f in zip(lives, fold, strict=True)])
-    condition = torch.from_numpy(np.concatenate([life.condition for life in lives]))
+    seen_at = np.concatenate([life.condition for life in lives])
+    condition = torch.from_numpy(seen_at)
+    location, mix = directions(seen_at, len(config.view.channels) * len(config.features), config.directions)
     left = torch.from_numpy(np.concatenate([life.rul_s for life in lives]).astype(np.float32)) / config.cap_s
-    network = FleetNetwork(condition.shape[1], config.folds + config.members, dropout=config.dropout)
-    network.location.copy_(condition.mean(dim=0))
-    network.scale.copy_(condition.std(dim=0).clamp(min=_STILL))
+    network = FleetNetwork(mix.shape[0], mix.shape[1], config.folds + config.members, dropout=config.dropout)
+    network.location.copy_(torch.from_numpy(location))
+    network.mix.copy_(torch.from_numpy(mix))
     network.cap_s.fill_(config.cap_s)
     seen = [torch.from_numpy(np.flatnonzero(rows != f)) for f in range(config.folds)]
     seen += [torch.arange(len(rows))] * config.members
@@ -154,7 +156,7 @@ def _judge(
 
 def _all_machines(network: FleetNetwork, config: FleetConfig, wider: float) -> FleetNetwork:
     """The members that saw every machine, as the network of the device."""
-    final = FleetNetwork(network.location.shape[0], config.members)
+    final = FleetNetwork(network.mix.shape[0], network.mix.shape[1], config.members)
     state = {name: v[config.folds :] if v.dim() == 3 else v for name, v in network.state_dict().items()}
     final.load_state_dict(state)
     final.widening.fill_(wider)
