@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
+from benchmarks import RESULTS
+
 # A part is a module with measure() -> figures, rows(figures) -> (name, value) lines of the table, and, where it has
 # something to show, pictures(figures, folder).
 ALWAYS = ("edge", "ingest", "diagnosis")
-ON_REQUEST = ("budget", "scale", "wire", "growth", "rigs", "training")  # take minutes on all cores: only when asked for
+# These take minutes on all cores, or an hour: only when asked for.
+ON_REQUEST = ("budget", "scale", "wire", "growth", "rigs", "training", "science")
 PARTS = {
     name: f"benchmarks.{name}" for name in (*ALWAYS, *ON_REQUEST) if importlib.util.find_spec(f"benchmarks.{name}")
 }

@@ -1,0 +1,95 @@
+"""The table of public benchmarks: folds that leave whole machines out, work that goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks import science
+from benchmarks.science import runs, table
+from benchmarks.science.folds import cut_units
+from benchmarks.science.runs import Fold, Work
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    return Work(tmp_path / "work", lambda text: None)
+
+
+def test_each_unit_is_left_out_once_and_cut_where_its_truth_says(tmp_path: Path, work: Work) -> None:
+    lives = {u: 60 + 20 * u for u in range(1, 11)}
+    rows = [(u, c) for u, life in lives.items() for c in range(1, life + 1)]
+    unit, cycle = np.array(rows).T
+    pq.write_table(pa.table({"unit": unit, "cycle": cycle, "s2": cycle * 1.0}), tmp_path / "train_FD009_few.parquet")
+    folds, truth = cut_units(tmp_path / "train_FD009_few.parquet", work)
+    asked = pq.read_table(truth / "test_FD009.parquet").to_pydict()
+    left = [int(line) for line in (truth / "RUL_FD009.txt").read_text().split()]
+    names = sorted(set(asked["unit"]))
+    assert names == [k * 1000 + u for k in range(3) for u in lives]
+    ends = {n: max(c for m, c in zip(asked["unit"], asked["cycle"], strict=True) if m == n) for n in names}
+    assert all(ends[n] + rul == lives[n % 1000] for n, rul in zip(names, left, strict=True))
+    for fold in folds:
+        learned = set(pq.read_table(fold.train_on / "train_FD009.parquet")["unit"].to_pylist())
+        tested = {n % 1000 for n in pq.read_table(fold.test_on / "test_FD009.parquet")["unit"].to_pylist()}
+        assert learned | tested == set(lives)
+        assert not learned & tested
+
+
+def test_lines_are_made_once_and_anew_for_other_code(work: Work, tmp_path: Path, monkeypatch) -> None:
+    made: list[int] = []
+
+    class Benchmark:
+        @staticmethod
+        def evaluate(train_on: Path, test_on: Path, *, seed: int, say: object) -> Iterator[dict[str, int]]:
+            made.append(seed)
+            yield {"row": seed}
+
+    monkeypatch.setattr(runs, "load", lambda name: Benchmark)
+    fold = Fold("a", tmp_path, tmp_path)
+    assert [work.lines("skab", fold, s) for s in (7, 8, 7)] == [[{"row": 7}], [{"row": 8}], [{"row": 7}]]
+    assert made == [7, 8]
+    monkeypatch.setattr(runs, "_digest", lambda: "other")
+    work.lines("skab", fold, 7)
+    assert made == [7, 8, 7]
+
+
+def test_a_file_is_never_on_both_sides(tmp_path: Path, work: Work) -> None:
+    files = [tmp_path / n for n in ("a_1.parquet", "a_2.parquet", "b_1.parquet", "meta.json")]
+    for file in files:
+        file.write_text(file.name)
+    folds = work.leaving_out("x", files, lambda f: f.stem.split("_")[0], "*.json")
+    sides = {f.name: [sorted(p.name for p in side.iterdir()) for side in (f.train_on, f.test_on)] for f in folds}
+    assert sides == {
+        "a": [["b_1.parquet", "meta.json"], ["a_1.parquet", "a_2.parquet", "meta.json"]],
+        "b": [["a_1.parquet", "a_2.parquet", "meta.json"], ["b_1.parquet", "meta.json"]],
+    }
+
+
+def test_the_table_replaces_what_stood_between_its_markers(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n")
+    both = {"f1": 0.9, "far": 8.0, "mar": 1.0}
+    figures = {"7": {"all": {"ours": both, "t2_at_our_far": both, "all_anomalous": both}}}
+    (tmp_path / "results").mkdir()
+    science.pictures({"protocols": {"skab": figures}}, tmp_path / "results")
+    text = readme.read_text()
+    assert "old" not in text
+    assert "| F1 0.900 at 8.0 % |" in text
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+
+
+def test_without_recordings_each_is_skipped_with_the_place_to_get_it(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("FOREWARN_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(science, "RESULTS", tmp_path)
+    assert science.measure() == {"protocols": {}}
+    assert "github.com/waico/SKAB" in capsys.readouterr().out
+    (tmp_path / "science.json").write_text(json.dumps({"protocols": {"skab": {"7": 1}}}))
+    monkeypatch.setenv("SCIENCE", "nab")
+    assert science.measure() == {"protocols": {"skab": {"7": 1}}}
