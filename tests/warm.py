@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -45,6 +47,22 @@ class Forked:
             line += part
         return line.decode()
 
+    def rest(self, within_s: float = 60.0) -> str:
+        """Everything that it prints until it closes its output."""
+        printed = b""
+        while self._said.poll(within_s):
+            part = os.read(self._said.fileno(), 65_536)
+            if not part:
+                return printed.decode()
+            printed += part
+        raise AssertionError("it says nothing, and does not end")
+
+    def wait(self, within_s: float = 30.0) -> int:
+        """Its exit code, once it has ended by itself."""
+        self._process.join(within_s)
+        assert self._process.exitcode is not None, "it does not end"
+        return self._process.exitcode
+
     def kill(self) -> None:
         """SIGKILL, as a power cut of the process."""
         self._process.kill()
@@ -67,6 +85,19 @@ class Command(Forked):
 
     def __init__(self, log: Path, *arguments: str) -> None:
         super().__init__(log, _forewarn, *arguments)
+
+
+def forewarn(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """`forewarn ARGUMENTS` to its end, with what it printed and what it logged."""
+    words = list(map(str, arguments))
+    with tempfile.TemporaryDirectory() as folder:
+        command = Command(log := Path(folder, "log.txt"), *words)
+        try:
+            printed = command.rest()
+            code = command.wait()
+        finally:
+            command.close()
+        return subprocess.CompletedProcess(words, code, printed, log.read_text())
 
 
 def _forewarn(*arguments: str) -> None:

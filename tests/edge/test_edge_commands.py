@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 import wave
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ import pytest
 
 from tests.certificates import Authority
 from tests.edge.gateway_simulator import GatewaySimulator
+from tests.warm import forewarn
 
 
 @pytest.fixture
@@ -26,15 +25,8 @@ def gateway() -> Iterator[GatewaySimulator]:
     simulator.close()
 
 
-def forewarn(repository: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "forewarn", "edge", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=repository,
-        env={**os.environ, "PYTHONPATH": str(repository)},
-    )
+def edge(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return forewarn("edge", *arguments)
 
 
 def record(file: Path, windows: int, seed: int) -> None:
@@ -58,11 +50,9 @@ def recordings_with_a_bad_one(tmp_path: Path) -> Path:
 
 
 def test_good_recordings_are_stored_and_a_bad_one_is_named_with_exit_code_2(
-    repository: Path, recordings_with_a_bad_one: Path, gateway: GatewaySimulator, tmp_path: Path
+    recordings_with_a_bad_one: Path, gateway: GatewaySimulator, tmp_path: Path
 ) -> None:
-    done = forewarn(
-        repository, "replay", recordings_with_a_bad_one, "--to", gateway.address, "--store", tmp_path / "new" / "store"
-    )
+    done = edge("replay", recordings_with_a_bad_one, "--to", gateway.address, "--store", tmp_path / "new" / "store")
     assert done.returncode == 2, done.stderr
     assert f"forewarn: {recordings_with_a_bad_one / 'P-103.wav'}" in done.stderr
     (shelf,) = gateway.shelves.values()
@@ -71,19 +61,19 @@ def test_good_recordings_are_stored_and_a_bad_one_is_named_with_exit_code_2(
 
 
 def test_only_the_machine_that_was_asked_for_is_replayed_and_only_once(
-    repository: Path, recordings_with_a_bad_one: Path, gateway: GatewaySimulator, tmp_path: Path
+    recordings_with_a_bad_one: Path, gateway: GatewaySimulator, tmp_path: Path
 ) -> None:
     (recordings_with_a_bad_one / "P-103.wav").unlink()
     command = (
         *("replay", recordings_with_a_bad_one, "--only", "P-102", "--machine-class", "pump", "--to", gateway.address),
         *("--store", tmp_path / "store", "--device", "edge-9", "--ledger", tmp_path / "ledger.txt"),
     )
-    assert forewarn(repository, *command).returncode == 0
+    assert edge(*command).returncode == 0
     ((device, _),) = gateway.shelves
     assert device == "edge-9"
     assert [(m.name, m.machine_class) for m in gateway.hellos[0].machines] == [("P-102", "pump")]
     before = gateway.stored
-    again = forewarn(repository, *command)
+    again = edge(*command)
     assert again.returncode == 0
     assert gateway.stored == before
     said = re.sub(r"\x1b\[[0-9;]*m", "", again.stderr + again.stdout)
@@ -101,16 +91,16 @@ def test_only_the_machine_that_was_asked_for_is_replayed_and_only_once(
     ],
 )
 def test_wrong_use_is_said_in_a_line_with_exit_code_2(
-    repository: Path, recordings_with_a_bad_one: Path, tmp_path: Path, arguments: tuple[str, ...], said: str
+    recordings_with_a_bad_one: Path, tmp_path: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     filled = [str(tmp_path / "s") if a == "STORE" else a for a in arguments]
-    done = forewarn(repository, "replay", recordings_with_a_bad_one, *filled)
+    done = edge("replay", recordings_with_a_bad_one, *filled)
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_check_says_what_is_there_and_what_is_not(repository: Path, gateway: GatewaySimulator, tmp_path: Path) -> None:
+def test_check_says_what_is_there_and_what_is_not(gateway: GatewaySimulator, tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     config = tmp_path / "site.toml"
     config.write_text(
@@ -122,7 +112,7 @@ name = "P-101"
 source = {{ kind = "simulator" }}
 """
     )
-    done = forewarn(repository, "check", "--config", config)
+    done = edge("check", "--config", config)
     assert done.returncode == 0, done.stderr
     assert "ok      machine P-101: horizontal, vertical, temperature" in done.stdout
     assert f"ok      gateway {gateway.address}" in done.stdout
@@ -131,7 +121,7 @@ source = {{ kind = "simulator" }}
 
 
 def test_check_names_a_certificate_that_is_not_there_and_reads_those_that_are(
-    repository: Path, gateway: GatewaySimulator, tmp_path: Path
+    gateway: GatewaySimulator, tmp_path: Path
 ) -> None:
     (tmp_path / "store").mkdir()
     authority = Authority()
@@ -147,9 +137,9 @@ certificate = "device.pem"
 key = "device.key"
 """
     config.write_text(text)
-    done = forewarn(repository, "check", "--config", config)
+    done = edge("check", "--config", config)
     assert f"ok      cloud certificate {tmp_path / 'device.pem'}" in done.stdout, done.stderr
     config.write_text(text.replace("device.key", "devise.key"))
-    done = forewarn(repository, "check", "--config", config)
+    done = edge("check", "--config", config)
     assert done.returncode == 2
     assert f"{tmp_path / 'devise.key'}: cannot be read: No such file or directory" in done.stderr

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.processes import free_ports
+from tests.warm import forewarn
 
 CONFIG = """device = "edge-7"
 store = "store"
@@ -35,14 +36,8 @@ source = {{ kind = "simulator", fault = "outer_race", seed = 3, life_seconds = 4
 """
 
 
-def forewarn(root: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "forewarn", "edge", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=root,
-    )
+def edge(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return forewarn("edge", *arguments)
 
 
 def until(ready: Callable[[], bool], what: str, within_s: float = 30.0) -> None:
@@ -88,27 +83,27 @@ def test_a_device_without_a_gateway_alarms_tells_shows_and_keeps(repository: Pat
         (raw,) = db.execute("SELECT sum(last - first + 1) FROM parcel WHERE kind = 4").fetchone()
     assert raw == 2 * (len(changes) + 2)  # two axes: at each change, and after half an hour and an hour
 
-    listed = forewarn(repository, "flight", "list", "--store", store)
+    listed = edge("flight", "list", "--store", store)
     assert "ring" in listed.stdout
     assert "frozen: P-101/" in listed.stdout
-    assert forewarn(repository, "flight", "export", "--store", store, "--out", tmp_path / "raw").returncode == 0
+    assert edge("flight", "export", "--store", store, "--out", tmp_path / "raw").returncode == 0
     assert (tmp_path / "raw" / "P-101.fwr").stat().st_size > 1_000_000
 
-    copied = forewarn(repository, "state", "export", "--store", store, "--out", tmp_path / "state.json")
+    copied = edge("state", "export", "--store", store, "--out", tmp_path / "state.json")
     assert copied.returncode == 0, copied.stderr
-    taken = forewarn(repository, "state", "import", tmp_path / "state.json", "--store", tmp_path / "new")
+    taken = edge("state", "import", tmp_path / "state.json", "--store", tmp_path / "new")
     assert taken.stdout.endswith(": P-101\n"), taken.stderr
-    again = forewarn(repository, "state", "import", tmp_path / "state.json", "--store", tmp_path / "new")
+    again = edge("state", "import", tmp_path / "state.json", "--store", tmp_path / "new")
     assert again.returncode == 2
 
 
-def test_a_webhook_secret_that_is_missing_is_found_before_the_device_runs(repository: Path, tmp_path: Path) -> None:
+def test_a_webhook_secret_that_is_missing_is_found_before_the_device_runs(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     config = tmp_path / "site.toml"
     config.write_text(
         'device = "edge-7"\nstore = "store"\n[announce]\nwebhook = "http://127.0.0.1:1/"\nwebhook_secret = "secret"\n'
     )
-    checked = forewarn(repository, "check", "--config", config)
+    checked = edge("check", "--config", config)
     assert checked.returncode == 2
     assert str(tmp_path / "secret") in checked.stderr
 
