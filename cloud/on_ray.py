@@ -50,7 +50,7 @@ def serve_on_ray(
     """
     data = data.resolve()
     config = load_config(data)
-    with connected(cluster):
+    with connected(cluster, say=log.info):
         ending = _until_a_signal()
         _check_shared(data, config)
         gateways = Gateways(data, digest(config), port)

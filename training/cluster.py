@@ -14,7 +14,7 @@ import secrets
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ _KNOCK_S = 10.0  # for a cluster's port to accept a connection
 
 
 @contextmanager
-def connected(address: str, *, cpus: int = 2) -> Iterator[None]:
+def connected(address: str, *, say: Callable[[str], None], cpus: int = 2) -> Iterator[None]:
     """Connect to a Ray cluster, or start one in this machine for `LOCAL`.
 
     A process that is connected already uses that connection, and leaves it open. A local cluster has no dashboard and
@@ -38,6 +38,7 @@ def connected(address: str, *, cpus: int = 2) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    say("Ray: starting a cluster in this machine" if address == LOCAL else f"Ray: connecting to {address}")
     _connect(address, cpus)
     try:
         yield

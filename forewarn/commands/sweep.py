@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -55,14 +56,17 @@ def sweep(
     say(f"held back until a setting is chosen: {', '.join(held)}")
     task = Task(kept, candidates(space, base, trials, seed), seed)
     out.mkdir(parents=True, exist_ok=True)
-    if ray == "off":
-        found = run_here(task, say)
-    else:
-        from training.sweep.tuning import run_on_tune
+    with ExitStack() as stack:
+        if ray == "off":
+            found = run_here(task, say)
+        else:
+            from training.cluster import connected
+            from training.sweep.tuning import run_on_tune
 
-        found = run_on_tune(task, say, store=out / "trials", address=ray, at_once=at_once)
-    best = choose(found).number
-    judged = {n: judge_unseen(dataset, task, held, n, run=runner(ray), say=say) for n in sorted({0, best})}
+            stack.enter_context(connected(ray, say=say))  # one cluster for the search and for what it is judged by
+            found = run_on_tune(task, say, store=out / "trials", address=ray, at_once=at_once)
+        best = choose(found).number
+        judged = {n: judge_unseen(dataset, task, held, n, run=runner(ray), say=say) for n in sorted({0, best})}
     result = sweep_report.Sweep(task, found, held, judged[best], judged[0])
     (out / "sweep.json").write_text(json.dumps(sweep_report.figures(result), indent=2) + "\n")
     (out / "sweep.md").write_text(sweep_report.markdown(result, "sweep.png"))

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -154,6 +155,15 @@ def test_the_report_stands_on_machines_that_the_choice_did_not_see(
     assert msgspec.toml.decode(file.read_bytes()) == result.settings
     plot(result, tmp_path / "s.png")
     assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_scores_of_two_stages_are_not_set_beside_each_other(task: Task) -> None:
+    trials = [Trial(0, (0.9, 0.8)), Trial(1, (0.95, 0.7, 1.2))]
+    told: dict[str, Any] = {"degradation_mse": {"ours": 0.1, "constant": 0.2}}
+    told |= {f"alarms_{kind}": {"ours": 1, "rms_rule": 1} for kind in ("in_time", "early", "late", "missed")}
+    text = markdown(Sweep(task, trials, ("demo/M3",), told, told), "s.png")
+    assert "0.700 where the settings as they are have 0.800 in stage 2, where these ended." in text
+    assert "1 machine proves little." in text
 
 
 def test_nothing_is_learned_from_the_machines_that_are_held_back(dataset: Dataset, task: Task) -> None:

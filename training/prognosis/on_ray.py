@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from models.errors import ForewarnError, Unavailable
-from training.cluster import LOCAL, check_head, connected
+from training.cluster import check_head, connected
 from training.model import Say
 from training.prognosis.fit import Weights
 from training.prognosis.folds import Left
@@ -26,8 +26,7 @@ def on_cluster(address: str, *, cpus: int = 2) -> Runner:
     """Return what runs fits on a cluster; it connects only when there is something to run."""
 
     def run(job: Job, say: Say) -> Iterator[tuple[Left, Weights]]:
-        say("Ray: starting a cluster in this machine" if address == LOCAL else f"Ray: connecting to {address}")
-        with connected(address, cpus=cpus):
+        with connected(address, cpus=cpus, say=say):
             yield from run_on_cluster(job, say)
 
     return run

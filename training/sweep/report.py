@@ -68,9 +68,8 @@ def markdown(sweep: Sweep, picture: str) -> str:
         "error of degradation in units of a constant's, in the last stage the mean of it and of the share of machines "
         "that were not warned in time: below 1 is better. Remaining life does not depend on these settings.",
         "",
-        f"Chosen: candidate {best.number} with {_settings(sweep.settings)}: {best.objectives[-1]:.3f} where the "
-        f"settings as they are have {base.objectives[-1]:.3f}. **That difference flatters**: it is the best of {count} "
-        "on the machines that it was chosen on.",
+        f"Chosen: candidate {best.number} with {_settings(sweep.settings)}: {_beside(best, base)} **That difference "
+        f"flatters**: it is the best of {count} on the machines that it was chosen on.",
         "",
         f"## On machines that it was not chosen on ({', '.join(sweep.held_back)})",
         "",
@@ -90,6 +89,14 @@ def markdown(sweep: Sweep, picture: str) -> str:
         cells = [f"{x:.3f}" for x in t.objectives] + ["ended"] * (STAGES - len(t.objectives))
         lines.append(f"| {t.number} | {changes} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _beside(best: Trial, base: Trial) -> str:
+    """Both scores of the last stage that both reached: scores of two stages are two measures."""
+    stage = len(base.objectives)
+    ours, theirs = best.objectives[stage - 1], base.objectives[-1]
+    ended = "" if base.finished else f" in stage {stage}, where these ended"
+    return f"{ours:.3f} where the settings as they are have {theirs:.3f}{ended}."
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
@@ -120,7 +127,7 @@ def _verdict(sweep: Sweep) -> str:
     better = (error[0] < error[1]) + (alarms[0] > alarms[1])
     said = {0: "no better", 1: "better in one of two figures", 2: "better in both figures"}[better]
     machines = len(sweep.held_back)
-    few = f" {machines} machines prove little." if machines < 10 else ""
+    few = f" {machines} machine{'s' * (machines != 1)} prove{'s' * (machines == 1)} little." if machines < 10 else ""
     return f"On machines that it was not chosen on, the chosen setting is {said} than the settings as they are.{few}"
 
 

@@ -36,7 +36,7 @@ def run_on_tune(
     as many as there are CPUs.
     """
     say(f"Ray Tune: {len(task.candidates)} candidates, kept in {store}")
-    with connected(address, cpus=cpus):
+    with connected(address, cpus=cpus, say=say):
         return _run(task, say, store.resolve(), at_once, deadline_s)
 
 
