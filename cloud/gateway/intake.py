@@ -69,15 +69,23 @@ class Outgoing:
 class Intake:
     """One stream: what is stored, and what is in memory on its way there."""
 
-    def __init__(self, stream: Stream, session: int = 0, device_bytes: int = 1 << 62) -> None:
+    def __init__(
+        self, stream: Stream, session: int = 0, device_bytes: int = 1 << 62, credit_bytes: int = 1 << 62
+    ) -> None:
         self.stream = stream
         self.session = session  # the newest Hello's number
         self.stored = Ranges()
         self.pending = Ranges()
         self.sessions: set[Outgoing] = set()
         self.budget = Budget(device_bytes)
+        self._credit = credit_bytes
         self.fenced = False
         self._digests: dict[tuple[int, int], bytes] = {}  # of the pending batches
+
+    @property
+    def little(self) -> bool:
+        """Whether no more than its credit waits to be stored of this device: then it does not wait for a flood's."""
+        return self.budget.used <= self._credit
 
     def take(self, first: int, last: int, digest: bytes = b"") -> tuple[list[Range], list[Range]]:
         """Claim the sequences that are new; return them, and those that are stored already.
@@ -115,10 +123,16 @@ class Intake:
 class Intakes:
     """The intakes of this gateway. One that nobody uses and that holds nothing is forgotten."""
 
-    def __init__(self, device_bytes: int = 1 << 62, dropped: Callable[[Intake], None] = lambda intake: None) -> None:
+    def __init__(
+        self,
+        device_bytes: int = 1 << 62,
+        dropped: Callable[[Intake], None] = lambda intake: None,
+        *,
+        credit_bytes: int = 1 << 62,
+    ) -> None:
         self._by_stream: dict[Stream, Intake] = {}
         self._holders: dict[tuple[str, str], Intake] = {}  # by site and device: whose session is open
-        self._device_bytes = device_bytes
+        self._device_bytes, self._credit_bytes = device_bytes, credit_bytes
         self.dropped = dropped  # told of an intake whose pending records are not to be stored
 
     def attach(self, stream: Stream, outgoing: Outgoing, session: int) -> Intake:
@@ -133,7 +147,7 @@ class Intakes:
             self.fence(holder)
         intake = self._by_stream.get(stream)
         if intake is None or intake.fenced:
-            intake = self._by_stream[stream] = Intake(stream, session, self._device_bytes)
+            intake = self._by_stream[stream] = Intake(stream, session, self._device_bytes, self._credit_bytes)
         intake.session = session
         intake.sessions.add(outgoing)
         self._holders[stream.site, stream.device] = intake

@@ -80,9 +80,9 @@ class Gateway:
         self.metrics = Metrics()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="gateway")
         enterprise = config.enterprise
-        self.budget = Budget(config.pending_bytes)
+        self.budget = Budget(config.pending_bytes, kept=config.pending_bytes // 4)
         self.metrics.watch(self.budget, config.pending_bytes)
-        self._intakes = intakes = Intakes(config.device_bytes)
+        self._intakes = intakes = Intakes(config.device_bytes, credit_bytes=config.credit_bytes)
         closing = Closing(seconds=config.segment_seconds, bytes=config.segment_bytes)
         self._writer = Writer(
             enterprise=enterprise,

@@ -242,7 +242,8 @@ class Session:
         try:
             await self.intake.budget.take(size, within_s=service.limits.wait_seconds)
             try:
-                await service.budget.take(size, within_s=service.limits.wait_seconds)
+                within_s, first = service.limits.wait_seconds, self.intake.little
+                await service.budget.take(size, within_s=within_s, first=first)
             except BaseException:
                 self.intake.budget.give(size)
                 raise

@@ -17,9 +17,11 @@ from cloud.gateway import blocks, wire
 from cloud.gateway.budget import Budget
 from cloud.gateway.greeter import Greeter
 from cloud.gateway.intake import Intake, Intakes, Outgoing
+from cloud.gateway.metrics import Metrics
 from cloud.gateway.records import Schema, Share, Stream
 from cloud.gateway.segments import encode, group
 from cloud.gateway.statuses import Overloaded, Refused, Replaced, VersionMismatch, status_of
+from cloud.gateway.writer import Closing, Writer
 from cloud.ranges import Ranges
 from cloud.wiring import Cloud
 from models.errors import BundleRejected, ConfigurationError, Unavailable, WrongUse
@@ -45,6 +47,60 @@ def test_a_budget_lets_in_what_fits_and_the_others_in_the_order_they_came():
         budget.give(60)
         await asyncio.gather(*waiting)
         assert (order, budget.used) == ([50, 30], 80)
+
+    play(story())
+
+
+def test_whoever_may_go_first_has_the_kept_bytes_and_passes_the_line():
+    async def story() -> None:
+        budget = Budget(100, kept=25)
+        await budget.take(70, within_s=1)
+        order: list[str] = []
+
+        async def take(name: str, size: int, first: bool) -> None:
+            await budget.take(size, within_s=5, first=first)
+            order.append(name)
+
+        waiting = [asyncio.create_task(take(f"flood {n}", 40, first=False)) for n in range(2)]
+        await asyncio.sleep(0)
+        await budget.take(20, within_s=1, first=True)
+        assert budget.used == 90
+        waiting += [asyncio.create_task(take(f"honest {n}", 20, first=True)) for n in range(2)]
+        await asyncio.sleep(0)
+        budget.give(30)
+        await asyncio.wait_for(asyncio.gather(*waiting[2:]), 5)
+        assert order == ["honest 0", "honest 1"]
+        for size in (60, 40):
+            budget.give(size)
+        await asyncio.wait_for(waiting[0], 5)
+        budget.give(40)
+        await asyncio.wait_for(waiting[1], 5)
+        assert order[2:] == ["flood 0", "flood 1"]
+
+    play(story())
+
+
+def test_of_whom_little_waits_goes_with_the_next_load_and_not_behind_a_flood():
+    async def story() -> None:
+        intakes = Intakes(credit_bytes=500)
+        writer = Writer(
+            enterprise="demo",
+            engine=None,  # type: ignore[arg-type]  # nothing is stored here
+            store=None,  # type: ignore[arg-type]
+            intakes=intakes,
+            budget=Budget(1 << 20),
+            closing=Closing(seconds=60, bytes=1000),
+            metrics=Metrics(),
+        )
+        flood, honest = (intakes.attach(Stream("hall", name, 7), Outgoing(), 1) for name in ("flood", "honest"))
+        await flood.budget.take(2_500, within_s=1)
+        for n in range(5):
+            writer.add(wire.read_batch(batch(1 + n, 1), {}, 1), [(1 + n, 1 + n)], flood, 500)
+        await honest.budget.take(100, within_s=1)
+        writer.add(wire.read_batch(batch(1, 1), {}, 1), [(1, 1)], honest, 100)
+        assert [load.bytes for load in writer._loads] == [1_100, 1_000, 500]
+        assert honest in writer._loads[0].shares
+        writer.close()
 
     play(story())
 
