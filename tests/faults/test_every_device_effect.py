@@ -21,13 +21,15 @@ from typing import Any
 import pytest
 
 from edge import wire
+from edge.uplink.alerts import AlertCalls
+from edge.uplink.bulk import Bulk
 from edge.uplink.session import Session
 from tests.edge.device_simulator import SCHEMA, DeviceSimulator, records
 from tests.edge.gateway_simulator import GatewaySimulator
 
 Point = tuple[str, int]  # what is done, and the how manyth time
 CHANGES = re.compile(r"\s*(?:INSERT(?: OR \w+)? INTO|UPDATE|DELETE FROM|REPLACE INTO) \w+")
-WORDS = {"_greet": "Hello", "_write": "records", "_raise": "an alert"}  # methods of the uplink's session
+WORDS = [(Session, "_greet", "Hello"), (Bulk, "_write", "records"), (AlertCalls, "_raise", "an alert")]
 TIMES = 2  # each is died at when it happens first, and again when all is under way
 ROWS = 20
 HEADS = (ROWS, ROWS + 1, 2 * ROWS + 1, 2 * ROWS + 2)  # after rows, an alarm, rows, an alarm
@@ -121,8 +123,8 @@ def live(folder: Path, monkeypatch: pytest.MonkeyPatch, ends_at: Point | None = 
     watched = type("Watched", (Connection,), {"life": life})
     with monkeypatch.context() as patch:
         patch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=watched))
-        for method, word in WORDS.items():
-            patch.setattr(Session, method, said(life, word, getattr(Session, method)))
+        for owner, method, word in WORDS:
+            patch.setattr(owner, method, said(life, word, getattr(owner, method)))
         device = DeviceSimulator(folder, [gateway.address])
         life.begun = True
         try:
