@@ -23,6 +23,7 @@ from training.prognosis.on_ray import on_cluster, run_on_cluster
 from training.prognosis.pipeline import Job, Trained, train
 
 QUICK = msgspec.structs.replace(SMALL, steps=2)
+pytestmark = pytest.mark.timeout(300)  # a busy machine starts Ray slowly
 Say = Callable[[str], None]
 
 
