@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import shutil
@@ -97,7 +98,9 @@ class Work:
         return folds
 
 
+@functools.cache
 def _digest() -> str:
+    """Of the code as it was when the run began, which is what runs."""
     code = hashlib.sha256()
     for part in _CODE:
         for file in sorted((_ROOT / part).rglob("*.py")) or [_ROOT / part]:

@@ -143,8 +143,8 @@ def _day_zero(seen: Mapping[str, _Seen], config: AnomalyConfig) -> Made:
         limit = max(min(limit, highest / _TO_SPARE), config.least_limit)
     network.bias.fill_(-STEEP * math.log1p(limit))
     return network, {
-        "learned": f"a limit of {limit:.2f} times its own wandering, which {found(limit)} of {sum(map(len, faults))}"
-        " marked faults pass",
+        "learned": f"a limit of {limit:.2f} times its own wandering; {found(limit)} of {sum(map(len, faults))} marked"
+        " faults pass it",
         "protocol": f"on the {healthy} healthy windows that the limit was set on, which flatters",
         "false_alarms": {"ours": false(from_slow, limit), "allowed": allowed, "start_alone": false(from_start, limit)},
     }
