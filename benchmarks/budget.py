@@ -2,8 +2,8 @@
 
 A budget is kept when the exact Poisson 95 % interval of the measured rate does not lie above it. Some machine-years
 show little about one alarm a year and less about a tighter budget; of thirty and of three hundred a year they expect
-hundreds. What was counted at LIMITS far below any budget's shows that alarms would have been counted. `benchmarks.known`
-has what the budget buys: the lead in failing lives.
+hundreds. What was counted at LIMITS far below any budget's shows that alarms would have been counted. What a budget
+buys, the lead in failing lives, is in `benchmarks.known`.
 
 Features are drawn from a model of simulated windows (`benchmarks.drawn` says how); the run compares them with simulated
 windows, feature by feature, and runs the detector over some days of simulated waveforms as well. The rest of the path
