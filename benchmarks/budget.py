@@ -45,7 +45,7 @@ from edge.types import AlarmChange
 from training.bounds import poisson_interval
 
 LIMITS = (1.0, 1.5, 2.0, 3.0)  # deviations, as if one of them were the limit of zone C
-YEARS = (0.25,) * 20  # of each machine
+YEARS = (0.25,) * 16  # of each machine
 LOOKED_AT = 12  # the first machines were looked at while the rule of own limits was chosen
 BLIND_YEARS = 0.02
 DAY = 8640
