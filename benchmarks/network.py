@@ -1,4 +1,4 @@
-"""A network of the size that ships (about 14,000 parameters), with random weights, as a bundle in memory."""
+"""A network of about 14,000 parameters (the one that ships has 11,000), random weights, as a bundle in memory."""
 
 from __future__ import annotations
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import torch
@@ -34,6 +35,17 @@ class Model:
     parity_max_abs: float
     lineage: Lineage
     probe: FloatArray  # (m, D) conditions of the training machines, healthy to failed: for golden vectors
+
+
+def lineage(dataset: str, machines: Sequence[str], config: msgspec.Struct, seed: int) -> Lineage:
+    """What a model's bytes follow from; `dataset` is the digest of what it learned from."""
+    return Lineage(
+        dataset=dataset,
+        machines=tuple(machines),
+        configuration=msgspec.to_builtins(config),
+        seed=seed,
+        versions=versions(),
+    )
 
 
 def versions() -> dict[str, str]:

@@ -6,29 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.edge.agent_process import AgentProcess
-from tests.edge.device_simulator import DeviceSimulator
+from tests.edge.delivery_fixtures import gateway, make_device
 from tests.edge.gateway_simulator import GatewaySimulator
 
-
-@pytest.fixture
-def gateway() -> Iterator[GatewaySimulator]:
-    simulator = GatewaySimulator()
-    simulator.start()
-    yield simulator
-    simulator.close()
-
-
-@pytest.fixture
-def make_device(tmp_path: Path, gateway: GatewaySimulator) -> Iterator[Callable[..., DeviceSimulator]]:
-    made: list[DeviceSimulator] = []
-
-    def make(store: str = "store", *, addresses: list[str] | None = None, **options: object) -> DeviceSimulator:
-        made.append(DeviceSimulator(tmp_path / store, addresses or [gateway.address], **options))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield make
-    for device in made:
-        device.disconnect()
+__all__ = ["gateway", "make_agent", "make_device"]
 
 
 @pytest.fixture

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from models.departures import LEVEL, Departures, DeparturesConfig
 from models.errors import DataInsufficient
 from models.history import FloatArray
-from models.manifest import DEGRADATION, Lineage, Thresholds, output_shapes
+from models.manifest import DEGRADATION, Thresholds, output_shapes
 from models.networks.departure import LIMIT, STEEP, DepartureNetwork, pieces
 from training.export import export
-from training.model import Model, Say, versions
+from training.model import Model, Say, lineage
 
 Array = NDArray[np.float64]
 Made = tuple[DepartureNetwork, dict[str, Any]]  # and what is known of its worth
@@ -94,7 +94,7 @@ def train(runs: Sequence[Run], config: AnomalyConfig, *, seed: int, say: Say) ->
         coverage="no intervals: an anomaly score is no remaining life",
         evaluation=facts | {"split": "machine", "machines": len(seen)},
         parity_max_abs=off,
-        lineage=_lineage(runs, config, seed),
+        lineage=lineage(_digest(runs), [run.machine for run in runs], config, seed),
         probe=probe,
     )
 
@@ -239,17 +239,11 @@ def _probe(seen: Mapping[str, _Seen]) -> FloatArray:
     return np.concatenate([s.condition[np.linspace(0, len(s.condition) - 1, 8).round().astype(int)] for s in few])
 
 
-def _lineage(runs: Sequence[Run], config: AnomalyConfig, seed: int) -> Lineage:
+def _digest(runs: Sequence[Run]) -> str:
     digest = hashlib.sha256()
     for run in runs:
         digest.update(run.machine.encode())
         for time_s, levels in run.windows:
             digest.update(np.float64(time_s).tobytes() + b"".join(n.encode() + v.tobytes() for n, v in levels.items()))
         digest.update(run.healthy.tobytes() + (b"" if run.faulty is None else run.faulty.tobytes()))
-    return Lineage(
-        dataset=digest.hexdigest(),
-        machines=tuple(run.machine for run in runs),
-        configuration=msgspec.to_builtins(config),
-        seed=seed,
-        versions=versions(),
-    )
+    return digest.hexdigest()

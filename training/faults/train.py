@@ -13,11 +13,11 @@ import numpy as np
 
 from models.errors import DataInsufficient
 from models.lines import Lines
-from models.manifest import DEGRADATION, FAULT, Lineage, Thresholds, output_shapes
+from models.manifest import DEGRADATION, FAULT, Thresholds, output_shapes
 from models.networks.faults import FAULTS, LINES, FaultNetwork
 from training.export import export
 from training.faults.fit import NORMAL, PARTS, Example, FaultConfig, answer, fit
-from training.model import Model, versions
+from training.model import Model, lineage
 
 _NEVER = 1.5  # of a degradation that is 1 at most: which part is damaged does not say how badly
 
@@ -83,7 +83,7 @@ def train(examples: Sequence[Example], config: FaultConfig, *, seed: int) -> Mod
         coverage="no remaining life, no interval",
         evaluation=_figures(judge(examples, config, seed), examples) | {"leaking": leaking(examples, config, seed)},
         parity_max_abs=off,
-        lineage=_lineage(examples, config, seed),
+        lineage=lineage(_digest(examples), sorted({e.machine for e in examples}), config, seed),
         probe=probe,
     )
 
@@ -125,15 +125,9 @@ def _figures(judged: Sequence[Judged], examples: Sequence[Example]) -> dict[str,
     return figures
 
 
-def _lineage(examples: Sequence[Example], config: FaultConfig, seed: int) -> Lineage:
+def _digest(examples: Sequence[Example]) -> str:
     digest = hashlib.sha256()
     for e in examples:
         digest.update(msgspec.json.encode((e.machine, e.bearing, e.fault, e.timing, e.condition.shape)))
         digest.update(np.ascontiguousarray(e.condition, "<f4").tobytes())
-    return Lineage(
-        dataset=digest.hexdigest(),
-        machines=tuple(sorted({e.machine for e in examples})),
-        configuration=msgspec.to_builtins(config),
-        seed=seed,
-        versions=versions(),
-    )
+    return digest.hexdigest()

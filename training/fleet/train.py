@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.errors import DataInsufficient
-from models.manifest import PROGNOSIS, Lineage, Thresholds, output_shapes
+from models.manifest import PROGNOSIS, Thresholds, output_shapes
 from models.memory import MemoryConfig
 from models.networks.fleet import FleetNetwork
 from training.config import TrainingConfig
@@ -25,7 +25,7 @@ from training.dataset import Dataset, Life
 from training.export import export
 from training.fleet.directions import directions
 from training.fleet.figures import Said, figures, widening
-from training.model import Model, Say, versions
+from training.model import Model, Say, lineage
 from training.repeatable import repeatable
 
 
@@ -83,7 +83,7 @@ def train_fleet(dataset: Dataset, config: FleetConfig, *, seed: int, say: Say) -
         coverage=f"90 % of random cuts of {len(dataset.machines)} left-out machines",
         evaluation=figures(judged, wider, config.cap_s) | _seen(dataset),
         parity_max_abs=parity,
-        lineage=_lineage(dataset, config, seed),
+        lineage=lineage(dataset.digest, dataset.machines, config, seed),
         probe=probe,
     )
 
@@ -166,13 +166,3 @@ def _all_machines(network: FleetNetwork, config: FleetConfig, wider: float) -> F
 def _seen(dataset: Dataset) -> dict[str, Any]:
     worn = np.concatenate([life.degradation for life in dataset.lives]) >= 0.5
     return {"split": "machine", "classes": {"healthy": int((~worn).sum()), "worn": int(worn.sum())}}
-
-
-def _lineage(dataset: Dataset, config: FleetConfig, seed: int) -> Lineage:
-    return Lineage(
-        dataset=dataset.digest,
-        machines=dataset.machines,
-        configuration=msgspec.to_builtins(config),
-        seed=seed,
-        versions=versions(),
-    )

@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import msgspec
 import numpy as np
 
-from models.manifest import PROGNOSIS, TREND, Lineage, Thresholds, output_shapes
+from models.manifest import PROGNOSIS, TREND, Thresholds, output_shapes
 from training.config import TrainingConfig
 from training.dataset import Dataset, FloatArray
 from training.export import export
 from training.footprint import size
-from training.model import Model, Say, versions
+from training.model import Model, Say, lineage
 from training.prognosis import evaluate
 from training.prognosis.calibrate import Adjustment, adjust, choose_adjustment, promise
 from training.prognosis.fit import Weights, fit, load
@@ -95,7 +94,7 @@ def train(dataset: Dataset, config: TrainingConfig, *, seed: int, run: Runner, s
         },
         judged=tuple(judged),
         parity_max_abs=off,
-        lineage=_lineage(dataset, config, seed),
+        lineage=lineage(dataset.digest, dataset.machines, config, seed),
         probe=probe,
     )
 
@@ -115,13 +114,3 @@ def _probe(dataset: Dataset) -> FloatArray:
 
 def _adjusted(adjustment: Adjustment) -> dict[str, Any]:
     return {"widening_log": round(adjustment.widening, 6)}
-
-
-def _lineage(dataset: Dataset, config: TrainingConfig, seed: int) -> Lineage:
-    return Lineage(
-        dataset=dataset.digest,
-        machines=dataset.machines,
-        configuration=msgspec.to_builtins(config),
-        seed=seed,
-        versions=versions(),
-    )
