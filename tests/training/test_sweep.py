@@ -115,6 +115,7 @@ class DiesOnce(Task):
         return super(DiesOnce, self).run(number, left)
 
 
+@pytest.mark.timeout(300)  # four workers of Tune begin one after another, and one of them twice
 def test_tune_gives_what_one_by_one_gives_although_a_worker_is_killed_and_a_second_start_only_reads(
     ray_cluster: str, task: Task, plain: list[Trial], tmp_path: Path
 ) -> None:
