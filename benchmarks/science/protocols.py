@@ -45,7 +45,7 @@ def _all(figures: Mapping[str, Any], *path: str) -> list[float]:
 
 
 def _pronostia(data: Path, work: Work) -> Figures:
-    files = sorted(data.glob("*.*"))
+    files = [data / "meta.json", *sorted(data.glob("*.parquet"))]
     folds = work.leaving_out("pronostia", files, lambda f: "_".join(f.stem.split("_")[:2]), "*.json")
     return work.scored("pronostia", folds, work.seeds, data)
 
