@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.readme import markdown, put
 from edge.detection.bearing_part import Verdict, diagnose
 from edge.features import Extractor
 from edge.features.recent import Recent
@@ -27,6 +28,7 @@ from edge.types import FeatureRow, Machine, Window
 RIGS = ("cwru", "hit_sm", "mfpt")
 _PART = {"outer_race": "outer", "inner_race": "inner", "ball": "ball", None: "abstain"}
 _LINES = {"envelope_bpfo@1": "outer", "envelope_bpfi@1": "inner", "envelope_bsf@1": "ball"}
+_OUTCOMES = ("right", "wrong", "abstained", "healthy accused", "healthy left alone")
 _IMPULSIVE = 4.0  # a Gaussian signal has a kurtosis of 3
 
 
@@ -147,7 +149,7 @@ def _score(records: list[dict[str, Any]]) -> dict[str, Any]:
 def _counts(faults: list[str], said: list[str]) -> dict[str, Any]:
     pairs = list(zip(faults, said, strict=True))
     counts = Counter(_outcome(f, s) for f, s in pairs)
-    shown = {k: counts[k] for k in ("right", "wrong", "abstained", "healthy accused", "healthy left alone")}
+    shown = {k: counts[k] for k in _OUTCOMES}
     return {**shown, "macro_f1": float(np.mean([_f1(pairs, c) for c in sorted(set(faults))]))}
 
 
@@ -156,6 +158,18 @@ def _f1(pairs: list[tuple[str, str]], name: str) -> float:
     told = [(f, "normal" if s == "abstain" and f == "normal" else s) for f, s in pairs]
     hits = sum(f == s == name for f, s in told)
     return 2 * hits / max(sum(f == name for f, _ in told) + sum(s == name for _, s in told), 1)
+
+
+def pictures(found: dict[str, Any], results: Path) -> None:
+    """Put the table by rig, size and fault between its markers in the README beside the results."""
+    if "skipped" in found:
+        return
+    lines = [
+        [str(g[k]) for k in ("rig", "size", "fault")] + [str(g.get(k, 0)) for k in _OUTCOMES] for g in found["groups"]
+    ]
+    for name, s in found["all"].items():
+        lines.append(["all", "", name, *(str(s[k]) for k in _OUTCOMES)])
+    put(results.parent / "README.md", "diagnosis", markdown(["rig", "size", "fault", *_OUTCOMES], lines))
 
 
 def rows(found: dict[str, Any]) -> list[tuple[str, str]]:

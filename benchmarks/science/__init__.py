@@ -15,9 +15,10 @@ from typing import Any
 
 from benchmarks import RESULTS
 from benchmarks.diagnosis import folder
+from benchmarks.readme import put
 from benchmarks.science.protocols import PROTOCOLS
 from benchmarks.science.runs import SEEDS, Work
-from benchmarks.science.table import cells, markdown, put
+from benchmarks.science.table import cells, table
 
 
 def measure() -> dict[str, Any]:
@@ -41,13 +42,13 @@ def measure() -> dict[str, Any]:
 
 def rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     """The table of this part: what was measured, and the floor of the same run."""
-    table = []
+    lines = []
     for name, figures in found["protocols"].items():
         row = cells(PROTOCOLS[name], figures)
-        table.append((f"{row[0]}: {row[1]}", f"{row[4]} (floor {row[2]}; aimed at {row[5]})"))
-    return table or [("skipped", f"no recordings in {folder()}; FOREWARN_DATA_DIR names another folder")]
+        lines.append((f"{row[0]}: {row[1]}", f"{row[4]} (floor {row[2]}; aimed at {row[5]})"))
+    return lines or [("skipped", f"no recordings in {folder()}; FOREWARN_DATA_DIR names another folder")]
 
 
 def pictures(found: dict[str, Any], results: Path) -> None:
     """Put the table between its markers in the README beside the results."""
-    put(results.parent / "README.md", markdown(found["protocols"]))
+    put(results.parent / "README.md", "science", table(found["protocols"]))

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import science
-from benchmarks.science import runs, table
+from benchmarks.readme import END, begin
+from benchmarks.science import runs
 from benchmarks.science.folds import cut_units
 from benchmarks.science.runs import Fold, Work
 
@@ -73,7 +74,7 @@ def test_a_file_is_never_on_both_sides(tmp_path: Path, work: Work) -> None:
 
 def test_the_table_replaces_what_stood_between_its_markers(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n")
+    readme.write_text(f"before\n{begin('science')}\nold\n{END}\nafter\n")
     both = {"f1": 0.9, "far": 8.0, "mar": 1.0}
     figures = {"7": {"all": {"ours": both, "t2_at_our_far": both, "all_anomalous": both}}}
     (tmp_path / "results").mkdir()
