@@ -58,7 +58,11 @@ class RayNodes:
         common = ("--num-cpus=1", "--object-store-memory=80000000", *few, "--block")
         log = self.folder / f"{host}.log"
         log.unlink(missing_ok=True)
-        environment = {**self.environment, "RAY_gcs_rpc_server_reconnect_timeout_s": str(LOST_AFTER_S)}
+        environment = {
+            **self.environment,
+            "RAY_gcs_rpc_server_reconnect_timeout_s": str(LOST_AFTER_S),
+            "RAY_NUM_REDIS_GET_RETRIES": "80",  # of 2 s: the second node looks for the head beside it
+        }
         start = [sys.executable, "-m", "ray.scripts.scripts", "start", f"--node-ip-address={host}"]
         self._nodes[host] = Child([*start, *common, *options], log, env=environment)
 
