@@ -24,29 +24,29 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$protos/forewarn/alert/v1/alert.proto\x12\x11\x66orewarn.alert.v1\"\x9b\x01\n\x0cRaiseRequest\x12\x12\n\nenterprise\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\x12\x10\n\x08sequence\x18\x05 \x01(\x04\x12\'\n\x05\x61lert\x18\x06 \x01(\x0b\x32\x18.forewarn.alert.v1.Alert\x12\x0f\n\x07session\x18\x07 \x01(\x04\"!\n\rRaiseResponse\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\x03\"\xd1\x03\n\x05\x41lert\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x06\x63hange\x18\x02 \x01(\x0e\x32\x1e.forewarn.alert.v1.AlertChange\x12\x0f\n\x07machine\x18\x03 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\x15\n\revent_time_ns\x18\x05 \x01(\x03\x12-\n\x08severity\x18\x06 \x01(\x0e\x32\x1b.forewarn.alert.v1.Severity\x12\x31\n\nconfidence\x18\x07 \x01(\x0e\x32\x1d.forewarn.alert.v1.Confidence\x12\x0c\n\x04part\x18\x08 \x01(\t\x12\r\n\x05\x66\x61ult\x18\t \x01(\t\x12\x0e\n\x06source\x18\n \x01(\t\x12\r\n\x05score\x18\x0b \x01(\x01\x12\x11\n\tthreshold\x18\x0c \x01(\x01\x12\x33\n\x0eremaining_life\x18\r \x01(\x0b\x32\x1b.forewarn.alert.v1.Interval\x12\x1a\n\x12no_estimate_reason\x18\x0e \x01(\t\x12-\n\x08\x65vidence\x18\x0f \x03(\x0b\x32\x1b.forewarn.alert.v1.Evidence\x12\x0e\n\x06replay\x18\x10 \x01(\x08\x12\x11\n\tsimulated\x18\x11 \x01(\x08\"7\n\x08Interval\x12\r\n\x05p05_s\x18\x01 \x01(\x01\x12\r\n\x05p50_s\x18\x02 \x01(\x01\x12\r\n\x05p95_s\x18\x03 \x01(\x01\"j\n\x08\x45vidence\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\r\n\x05value\x18\x04 \x01(\x01\x12\x10\n\x08\x62\x61seline\x18\x05 \x01(\x01\x12\r\n\x05limit\x18\x06 \x01(\x01*\x84\x01\n\x0b\x41lertChange\x12\x1c\n\x18\x41LERT_CHANGE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41LERT_CHANGE_RAISED\x10\x01\x12\x19\n\x15\x41LERT_CHANGE_WORSENED\x10\x02\x12#\n\x1f\x41LERT_CHANGE_RETURNED_TO_NORMAL\x10\x03*d\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x0e\n\nSEVERITY_A\x10\x01\x12\x0e\n\nSEVERITY_B\x10\x02\x12\x0e\n\nSEVERITY_C\x10\x03\x12\x0e\n\nSEVERITY_D\x10\x04*o\n\nConfidence\x12\x1a\n\x16\x43ONFIDENCE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43ONFIDENCE_UNSURE\x10\x01\x12\x19\n\x15\x43ONFIDENCE_QUITE_SURE\x10\x02\x12\x13\n\x0f\x43ONFIDENCE_SURE\x10\x03\x32Z\n\x0c\x41lertService\x12J\n\x05Raise\x12\x1f.forewarn.alert.v1.RaiseRequest\x1a .forewarn.alert.v1.RaiseResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$protos/forewarn/alert/v1/alert.proto\x12\x11\x66orewarn.alert.v1\"\x9b\x01\n\x0cRaiseRequest\x12\x12\n\nenterprise\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\x12\x10\n\x08sequence\x18\x05 \x01(\x04\x12\'\n\x05\x61lert\x18\x06 \x01(\x0b\x32\x18.forewarn.alert.v1.Alert\x12\x0f\n\x07session\x18\x07 \x01(\x04\"!\n\rRaiseResponse\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\x03\"\xe2\x03\n\x05\x41lert\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x06\x63hange\x18\x02 \x01(\x0e\x32\x1e.forewarn.alert.v1.AlertChange\x12\x0f\n\x07machine\x18\x03 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\x15\n\revent_time_ns\x18\x05 \x01(\x03\x12-\n\x08severity\x18\x06 \x01(\x0e\x32\x1b.forewarn.alert.v1.Severity\x12\x31\n\nconfidence\x18\x07 \x01(\x0e\x32\x1d.forewarn.alert.v1.Confidence\x12\x0c\n\x04part\x18\x08 \x01(\t\x12\r\n\x05\x66\x61ult\x18\t \x01(\t\x12\x0e\n\x06source\x18\n \x01(\t\x12\r\n\x05score\x18\x0b \x01(\x01\x12\x11\n\tthreshold\x18\x0c \x01(\x01\x12\x33\n\x0eremaining_life\x18\r \x01(\x0b\x32\x1b.forewarn.alert.v1.Interval\x12\x1a\n\x12no_estimate_reason\x18\x0e \x01(\t\x12-\n\x08\x65vidence\x18\x0f \x03(\x0b\x32\x1b.forewarn.alert.v1.Evidence\x12\x0e\n\x06replay\x18\x10 \x01(\x08\x12\x11\n\tsimulated\x18\x11 \x01(\x08\x12\x0f\n\x07quality\x18\x12 \x01(\r\"7\n\x08Interval\x12\r\n\x05p05_s\x18\x01 \x01(\x01\x12\r\n\x05p50_s\x18\x02 \x01(\x01\x12\r\n\x05p95_s\x18\x03 \x01(\x01\"j\n\x08\x45vidence\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\r\n\x05value\x18\x04 \x01(\x01\x12\x10\n\x08\x62\x61seline\x18\x05 \x01(\x01\x12\r\n\x05limit\x18\x06 \x01(\x01*\x84\x01\n\x0b\x41lertChange\x12\x1c\n\x18\x41LERT_CHANGE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41LERT_CHANGE_RAISED\x10\x01\x12\x19\n\x15\x41LERT_CHANGE_WORSENED\x10\x02\x12#\n\x1f\x41LERT_CHANGE_RETURNED_TO_NORMAL\x10\x03*d\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x0e\n\nSEVERITY_A\x10\x01\x12\x0e\n\nSEVERITY_B\x10\x02\x12\x0e\n\nSEVERITY_C\x10\x03\x12\x0e\n\nSEVERITY_D\x10\x04*o\n\nConfidence\x12\x1a\n\x16\x43ONFIDENCE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43ONFIDENCE_UNSURE\x10\x01\x12\x19\n\x15\x43ONFIDENCE_QUITE_SURE\x10\x02\x12\x13\n\x0f\x43ONFIDENCE_SURE\x10\x03\x32Z\n\x0c\x41lertService\x12J\n\x05Raise\x12\x1f.forewarn.alert.v1.RaiseRequest\x1a .forewarn.alert.v1.RaiseResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.forewarn.alert.v1.alert_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ALERTCHANGE']._serialized_start=886
-  _globals['_ALERTCHANGE']._serialized_end=1018
-  _globals['_SEVERITY']._serialized_start=1020
-  _globals['_SEVERITY']._serialized_end=1120
-  _globals['_CONFIDENCE']._serialized_start=1122
-  _globals['_CONFIDENCE']._serialized_end=1233
+  _globals['_ALERTCHANGE']._serialized_start=903
+  _globals['_ALERTCHANGE']._serialized_end=1035
+  _globals['_SEVERITY']._serialized_start=1037
+  _globals['_SEVERITY']._serialized_end=1137
+  _globals['_CONFIDENCE']._serialized_start=1139
+  _globals['_CONFIDENCE']._serialized_end=1250
   _globals['_RAISEREQUEST']._serialized_start=60
   _globals['_RAISEREQUEST']._serialized_end=215
   _globals['_RAISERESPONSE']._serialized_start=217
   _globals['_RAISERESPONSE']._serialized_end=250
   _globals['_ALERT']._serialized_start=253
-  _globals['_ALERT']._serialized_end=718
-  _globals['_INTERVAL']._serialized_start=720
-  _globals['_INTERVAL']._serialized_end=775
-  _globals['_EVIDENCE']._serialized_start=777
-  _globals['_EVIDENCE']._serialized_end=883
-  _globals['_ALERTSERVICE']._serialized_start=1235
-  _globals['_ALERTSERVICE']._serialized_end=1325
+  _globals['_ALERT']._serialized_end=735
+  _globals['_INTERVAL']._serialized_start=737
+  _globals['_INTERVAL']._serialized_end=792
+  _globals['_EVIDENCE']._serialized_start=794
+  _globals['_EVIDENCE']._serialized_end=900
+  _globals['_ALERTSERVICE']._serialized_start=1252
+  _globals['_ALERTSERVICE']._serialized_end=1342
 # @@protoc_insertion_point(module_scope)

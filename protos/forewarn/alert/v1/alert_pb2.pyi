@@ -67,7 +67,7 @@ class RaiseResponse(_message.Message):
     def __init__(self, alert_id: _Optional[int] = ...) -> None: ...
 
 class Alert(_message.Message):
-    __slots__ = ("key", "change", "machine", "channel", "event_time_ns", "severity", "confidence", "part", "fault", "source", "score", "threshold", "remaining_life", "no_estimate_reason", "evidence", "replay", "simulated")
+    __slots__ = ("key", "change", "machine", "channel", "event_time_ns", "severity", "confidence", "part", "fault", "source", "score", "threshold", "remaining_life", "no_estimate_reason", "evidence", "replay", "simulated", "quality")
     KEY_FIELD_NUMBER: _ClassVar[int]
     CHANGE_FIELD_NUMBER: _ClassVar[int]
     MACHINE_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +85,7 @@ class Alert(_message.Message):
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     REPLAY_FIELD_NUMBER: _ClassVar[int]
     SIMULATED_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
     key: str
     change: AlertChange
     machine: str
@@ -102,7 +103,8 @@ class Alert(_message.Message):
     evidence: _containers.RepeatedCompositeFieldContainer[Evidence]
     replay: bool
     simulated: bool
-    def __init__(self, key: _Optional[str] = ..., change: _Optional[_Union[AlertChange, str]] = ..., machine: _Optional[str] = ..., channel: _Optional[str] = ..., event_time_ns: _Optional[int] = ..., severity: _Optional[_Union[Severity, str]] = ..., confidence: _Optional[_Union[Confidence, str]] = ..., part: _Optional[str] = ..., fault: _Optional[str] = ..., source: _Optional[str] = ..., score: _Optional[float] = ..., threshold: _Optional[float] = ..., remaining_life: _Optional[_Union[Interval, _Mapping]] = ..., no_estimate_reason: _Optional[str] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., replay: _Optional[bool] = ..., simulated: _Optional[bool] = ...) -> None: ...
+    quality: int
+    def __init__(self, key: _Optional[str] = ..., change: _Optional[_Union[AlertChange, str]] = ..., machine: _Optional[str] = ..., channel: _Optional[str] = ..., event_time_ns: _Optional[int] = ..., severity: _Optional[_Union[Severity, str]] = ..., confidence: _Optional[_Union[Confidence, str]] = ..., part: _Optional[str] = ..., fault: _Optional[str] = ..., source: _Optional[str] = ..., score: _Optional[float] = ..., threshold: _Optional[float] = ..., remaining_life: _Optional[_Union[Interval, _Mapping]] = ..., no_estimate_reason: _Optional[str] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., replay: _Optional[bool] = ..., simulated: _Optional[bool] = ..., quality: _Optional[int] = ...) -> None: ...
 
 class Interval(_message.Message):
     __slots__ = ("p05_s", "p50_s", "p95_s")

@@ -24,33 +24,33 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(protos/forewarn/rollout/v1/rollout.proto\x12\x13\x66orewarn.rollout.v1\"q\n\x0cWatchRequest\x12\x12\n\nenterprise\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\x17\n\x0fmachine_classes\x18\x04 \x03(\t\x12\x16\n\x0erunning_bundle\x18\x05 \x01(\t\"\x82\x01\n\rWatchResponse\x12\x35\n\nassignment\x18\x01 \x01(\x0b\x32\x1f.forewarn.rollout.v1.AssignmentH\x00\x12/\n\x07\x63ommand\x18\x02 \x01(\x0b\x32\x1c.forewarn.rollout.v1.CommandH\x00\x42\t\n\x07message\"3\n\nAssignment\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\x12\x15\n\rmachine_class\x18\x02 \x01(\t\"i\n\x07\x43ommand\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07machine\x18\x02 \x01(\t\x12.\n\x04kind\x18\x03 \x01(\x0e\x32 .forewarn.rollout.v1.CommandKind\x12\x11\n\talert_key\x18\x04 \x01(\t\"\x1c\n\x0c\x46\x65tchRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\"\x1e\n\rFetchResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"\x92\x01\n\rReportRequest\x12\x12\n\nenterprise\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\x0e\n\x06\x62undle\x18\x04 \x01(\t\x12/\n\x05state\x18\x05 \x01(\x0e\x32 .forewarn.rollout.v1.BundleState\x12\x0e\n\x06reason\x18\x06 \x01(\t\"\x10\n\x0eReportResponse*h\n\x0b\x43ommandKind\x12\x1c\n\x18\x43OMMAND_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43OMMAND_KIND_ACKNOWLEDGE\x10\x01\x12\x1d\n\x19\x43OMMAND_KIND_NEW_BASELINE\x10\x02*_\n\x0b\x42undleState\x12\x1c\n\x18\x42UNDLE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42UNDLE_STATE_RUNNING\x10\x01\x12\x18\n\x14\x42UNDLE_STATE_REFUSED\x10\x02\x32\x87\x02\n\x0eRolloutService\x12P\n\x05Watch\x12!.forewarn.rollout.v1.WatchRequest\x1a\".forewarn.rollout.v1.WatchResponse0\x01\x12P\n\x05\x46\x65tch\x12!.forewarn.rollout.v1.FetchRequest\x1a\".forewarn.rollout.v1.FetchResponse0\x01\x12Q\n\x06Report\x12\".forewarn.rollout.v1.ReportRequest\x1a#.forewarn.rollout.v1.ReportResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(protos/forewarn/rollout/v1/rollout.proto\x12\x13\x66orewarn.rollout.v1\"q\n\x0cWatchRequest\x12\x12\n\nenterprise\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\x17\n\x0fmachine_classes\x18\x04 \x03(\t\x12\x16\n\x0erunning_bundle\x18\x05 \x01(\t\"\x82\x01\n\rWatchResponse\x12\x35\n\nassignment\x18\x01 \x01(\x0b\x32\x1f.forewarn.rollout.v1.AssignmentH\x00\x12/\n\x07\x63ommand\x18\x02 \x01(\x0b\x32\x1c.forewarn.rollout.v1.CommandH\x00\x42\t\n\x07message\"3\n\nAssignment\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\x12\x15\n\rmachine_class\x18\x02 \x01(\t\"\x89\x01\n\x07\x43ommand\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07machine\x18\x02 \x01(\t\x12.\n\x04kind\x18\x03 \x01(\x0e\x32 .forewarn.rollout.v1.CommandKind\x12\x11\n\talert_key\x18\x04 \x01(\t\x12\x0f\n\x07\x66rom_ns\x18\x05 \x01(\x03\x12\r\n\x05to_ns\x18\x06 \x01(\x03\"\x1c\n\x0c\x46\x65tchRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\"\x1e\n\rFetchResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"\x92\x01\n\rReportRequest\x12\x12\n\nenterprise\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\x0e\n\x06\x62undle\x18\x04 \x01(\t\x12/\n\x05state\x18\x05 \x01(\x0e\x32 .forewarn.rollout.v1.BundleState\x12\x0e\n\x06reason\x18\x06 \x01(\t\"\x10\n\x0eReportResponse*\x86\x01\n\x0b\x43ommandKind\x12\x1c\n\x18\x43OMMAND_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43OMMAND_KIND_ACKNOWLEDGE\x10\x01\x12\x1d\n\x19\x43OMMAND_KIND_NEW_BASELINE\x10\x02\x12\x1c\n\x18\x43OMMAND_KIND_SEND_FLIGHT\x10\x03*_\n\x0b\x42undleState\x12\x1c\n\x18\x42UNDLE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42UNDLE_STATE_RUNNING\x10\x01\x12\x18\n\x14\x42UNDLE_STATE_REFUSED\x10\x02\x32\x87\x02\n\x0eRolloutService\x12P\n\x05Watch\x12!.forewarn.rollout.v1.WatchRequest\x1a\".forewarn.rollout.v1.WatchResponse0\x01\x12P\n\x05\x46\x65tch\x12!.forewarn.rollout.v1.FetchRequest\x1a\".forewarn.rollout.v1.FetchResponse0\x01\x12Q\n\x06Report\x12\".forewarn.rollout.v1.ReportRequest\x1a#.forewarn.rollout.v1.ReportResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.forewarn.rollout.v1.rollout_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_COMMANDKIND']._serialized_start=702
-  _globals['_COMMANDKIND']._serialized_end=806
-  _globals['_BUNDLESTATE']._serialized_start=808
-  _globals['_BUNDLESTATE']._serialized_end=903
+  _globals['_COMMANDKIND']._serialized_start=736
+  _globals['_COMMANDKIND']._serialized_end=870
+  _globals['_BUNDLESTATE']._serialized_start=872
+  _globals['_BUNDLESTATE']._serialized_end=967
   _globals['_WATCHREQUEST']._serialized_start=65
   _globals['_WATCHREQUEST']._serialized_end=178
   _globals['_WATCHRESPONSE']._serialized_start=181
   _globals['_WATCHRESPONSE']._serialized_end=311
   _globals['_ASSIGNMENT']._serialized_start=313
   _globals['_ASSIGNMENT']._serialized_end=364
-  _globals['_COMMAND']._serialized_start=366
-  _globals['_COMMAND']._serialized_end=471
-  _globals['_FETCHREQUEST']._serialized_start=473
-  _globals['_FETCHREQUEST']._serialized_end=501
-  _globals['_FETCHRESPONSE']._serialized_start=503
-  _globals['_FETCHRESPONSE']._serialized_end=533
-  _globals['_REPORTREQUEST']._serialized_start=536
-  _globals['_REPORTREQUEST']._serialized_end=682
-  _globals['_REPORTRESPONSE']._serialized_start=684
-  _globals['_REPORTRESPONSE']._serialized_end=700
-  _globals['_ROLLOUTSERVICE']._serialized_start=906
-  _globals['_ROLLOUTSERVICE']._serialized_end=1169
+  _globals['_COMMAND']._serialized_start=367
+  _globals['_COMMAND']._serialized_end=504
+  _globals['_FETCHREQUEST']._serialized_start=506
+  _globals['_FETCHREQUEST']._serialized_end=534
+  _globals['_FETCHRESPONSE']._serialized_start=536
+  _globals['_FETCHRESPONSE']._serialized_end=566
+  _globals['_REPORTREQUEST']._serialized_start=569
+  _globals['_REPORTREQUEST']._serialized_end=715
+  _globals['_REPORTRESPONSE']._serialized_start=717
+  _globals['_REPORTRESPONSE']._serialized_end=733
+  _globals['_ROLLOUTSERVICE']._serialized_start=970
+  _globals['_ROLLOUTSERVICE']._serialized_end=1233
 # @@protoc_insertion_point(module_scope)

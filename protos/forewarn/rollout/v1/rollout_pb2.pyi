@@ -12,6 +12,7 @@ class CommandKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     COMMAND_KIND_UNSPECIFIED: _ClassVar[CommandKind]
     COMMAND_KIND_ACKNOWLEDGE: _ClassVar[CommandKind]
     COMMAND_KIND_NEW_BASELINE: _ClassVar[CommandKind]
+    COMMAND_KIND_SEND_FLIGHT: _ClassVar[CommandKind]
 
 class BundleState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -21,6 +22,7 @@ class BundleState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 COMMAND_KIND_UNSPECIFIED: CommandKind
 COMMAND_KIND_ACKNOWLEDGE: CommandKind
 COMMAND_KIND_NEW_BASELINE: CommandKind
+COMMAND_KIND_SEND_FLIGHT: CommandKind
 BUNDLE_STATE_UNSPECIFIED: BundleState
 BUNDLE_STATE_RUNNING: BundleState
 BUNDLE_STATE_REFUSED: BundleState
@@ -56,16 +58,20 @@ class Assignment(_message.Message):
     def __init__(self, bundle: _Optional[str] = ..., machine_class: _Optional[str] = ...) -> None: ...
 
 class Command(_message.Message):
-    __slots__ = ("id", "machine", "kind", "alert_key")
+    __slots__ = ("id", "machine", "kind", "alert_key", "from_ns", "to_ns")
     ID_FIELD_NUMBER: _ClassVar[int]
     MACHINE_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     ALERT_KEY_FIELD_NUMBER: _ClassVar[int]
+    FROM_NS_FIELD_NUMBER: _ClassVar[int]
+    TO_NS_FIELD_NUMBER: _ClassVar[int]
     id: str
     machine: str
     kind: CommandKind
     alert_key: str
-    def __init__(self, id: _Optional[str] = ..., machine: _Optional[str] = ..., kind: _Optional[_Union[CommandKind, str]] = ..., alert_key: _Optional[str] = ...) -> None: ...
+    from_ns: int
+    to_ns: int
+    def __init__(self, id: _Optional[str] = ..., machine: _Optional[str] = ..., kind: _Optional[_Union[CommandKind, str]] = ..., alert_key: _Optional[str] = ..., from_ns: _Optional[int] = ..., to_ns: _Optional[int] = ...) -> None: ...
 
 class FetchRequest(_message.Message):
     __slots__ = ("path",)

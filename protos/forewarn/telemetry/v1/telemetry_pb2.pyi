@@ -24,12 +24,14 @@ class RecordKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RECORD_KIND_HEALTH: _ClassVar[RecordKind]
     RECORD_KIND_GAP: _ClassVar[RecordKind]
     RECORD_KIND_ASSESSMENT: _ClassVar[RecordKind]
+    RECORD_KIND_STATE: _ClassVar[RecordKind]
 
 class Dtype(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     DTYPE_UNSPECIFIED: _ClassVar[Dtype]
     DTYPE_FLOAT32: _ClassVar[Dtype]
     DTYPE_INT16: _ClassVar[Dtype]
+    DTYPE_UINT8: _ClassVar[Dtype]
 
 class TimeBase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -57,9 +59,11 @@ RECORD_KIND_ALERT: RecordKind
 RECORD_KIND_HEALTH: RecordKind
 RECORD_KIND_GAP: RecordKind
 RECORD_KIND_ASSESSMENT: RecordKind
+RECORD_KIND_STATE: RecordKind
 DTYPE_UNSPECIFIED: Dtype
 DTYPE_FLOAT32: Dtype
 DTYPE_INT16: Dtype
+DTYPE_UINT8: Dtype
 TIME_BASE_UNSPECIFIED: TimeBase
 TIME_BASE_LIVE: TimeBase
 TIME_BASE_REPLAY: TimeBase
@@ -69,6 +73,30 @@ REJECTION_CODE_WRONG_LENGTH: RejectionCode
 REJECTION_CODE_FUTURE_TIME: RejectionCode
 REJECTION_CODE_UNKNOWN_SCHEMA: RejectionCode
 REJECTION_CODE_UNKNOWN_POINT: RejectionCode
+
+class RecallRequest(_message.Message):
+    __slots__ = ("enterprise", "site", "device", "machines")
+    ENTERPRISE_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    enterprise: str
+    site: str
+    device: str
+    machines: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, enterprise: _Optional[str] = ..., site: _Optional[str] = ..., device: _Optional[str] = ..., machines: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RecallResponse(_message.Message):
+    __slots__ = ("machine", "event_time_ns", "data", "last")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    EVENT_TIME_NS_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    machine: str
+    event_time_ns: int
+    data: bytes
+    last: bool
+    def __init__(self, machine: _Optional[str] = ..., event_time_ns: _Optional[int] = ..., data: _Optional[bytes] = ..., last: _Optional[bool] = ...) -> None: ...
 
 class StreamRequest(_message.Message):
     __slots__ = ("hello", "schema", "batches", "part")

@@ -39,6 +39,11 @@ class TelemetryServiceStub:
                 request_serializer=protos_dot_forewarn_dot_telemetry_dot_v1_dot_telemetry__pb2.StreamRequest.SerializeToString,
                 response_deserializer=protos_dot_forewarn_dot_telemetry_dot_v1_dot_telemetry__pb2.StreamResponse.FromString,
                 _registered_method=True)
+        self.Recall = channel.unary_stream(
+                '/forewarn.telemetry.v1.TelemetryService/Recall',
+                request_serializer=protos_dot_forewarn_dot_telemetry_dot_v1_dot_telemetry__pb2.RecallRequest.SerializeToString,
+                response_deserializer=protos_dot_forewarn_dot_telemetry_dot_v1_dot_telemetry__pb2.RecallResponse.FromString,
+                _registered_method=True)
 
 
 class TelemetryServiceServicer:
@@ -52,6 +57,14 @@ class TelemetryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Recall(self, request, context):
+        """The newest copy of what a device had learned of each of its machines (RECORD_KIND_STATE), for the device that
+        replaces it. Answers with nothing where there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TelemetryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -59,6 +72,11 @@ def add_TelemetryServiceServicer_to_server(servicer, server):
                     servicer.Stream,
                     request_deserializer=protos_dot_forewarn_dot_telemetry_dot_v1_dot_telemetry__pb2.StreamRequest.FromString,
                     response_serializer=protos_dot_forewarn_dot_telemetry_dot_v1_dot_telemetry__pb2.StreamResponse.SerializeToString,
+            ),
+            'Recall': grpc.unary_stream_rpc_method_handler(
+                    servicer.Recall,
+                    request_deserializer=protos_dot_forewarn_dot_telemetry_dot_v1_dot_telemetry__pb2.RecallRequest.FromString,
+                    response_serializer=protos_dot_forewarn_dot_telemetry_dot_v1_dot_telemetry__pb2.RecallResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -88,6 +106,33 @@ class TelemetryService:
             '/forewarn.telemetry.v1.TelemetryService/Stream',
             protos_dot_forewarn_dot_telemetry_dot_v1_dot_telemetry__pb2.StreamRequest.SerializeToString,
             protos_dot_forewarn_dot_telemetry_dot_v1_dot_telemetry__pb2.StreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Recall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/forewarn.telemetry.v1.TelemetryService/Recall',
+            protos_dot_forewarn_dot_telemetry_dot_v1_dot_telemetry__pb2.RecallRequest.SerializeToString,
+            protos_dot_forewarn_dot_telemetry_dot_v1_dot_telemetry__pb2.RecallResponse.FromString,
             options,
             channel_credentials,
             insecure,
