@@ -19,6 +19,7 @@ import structlog
 
 from edge import wire
 from edge.bundles import Bundles
+from edge.carry import unpack
 from edge.clock import DeviceClock
 from edge.config import EdgeConfig, certificates_of, zones_of
 from edge.detection import Detector
@@ -36,9 +37,9 @@ from edge.status import StatusPage
 from edge.threads import in_thread
 from edge.updater import Command, Updater
 from edge.updater.client import RolloutClient
-from edge.uplink import Deadlines, Identity, Link, Uplink
+from edge.uplink import Deadlines, Identity, Link, Recall, Uplink
 from edge.uplink.pace import Backoff
-from models.errors import RecordingRejected, Unavailable
+from models.errors import RecordingRejected, Unavailable, WrongUse
 from models.tracing import open_traces
 
 _REASONS = {DROPPED: "store full", NEVER_KEPT: "disk failed", UNREADABLE: "unreadable"}  # as labels
@@ -72,10 +73,13 @@ class Agent:
         self._clock = DeviceClock(self._outbox.state("clock"))
         self._ask_gauges()
         self._link = Link(config.gateways, certificates_of(config))
-        self._uplink = self._make_uplink(sources)
+        self._identity = self._make_identity(sources)
+        self._uplink = self._make_uplink()
         self._updater = self._make_updater(sources, store / "models") if config.trust else None
         self._offline = Offline(config, store, len(sources))
         self._loops = [self._make_loop(s) for s in sources]
+        learners = [(loop.machine.name, loop) for loop in self._loops]
+        self._recall = Recall(self._link.channel, self._identity, learners, self._on_copy)
         self._status = StatusPage(self._meter, self.wrong)
         self.rejected: list[RecordingRejected] = []  # recordings that turned out bad while they were replayed
 
@@ -105,22 +109,25 @@ class Agent:
                 notify("WATCHDOG=1")
             await asyncio.sleep(every_s)
 
-    def _make_uplink(self, sources: Sequence[Source]) -> Uplink:
+    def _make_identity(self, sources: Sequence[Source]) -> Identity:
         c = self._config
-        identity = Identity(
+        return Identity(
             enterprise=c.enterprise,
             site=c.site,
             device=c.device,
             software_version=self._options.software_version,
             machines=tuple(s.sensor.machine for s in sources),
         )
+
+    def _make_uplink(self) -> Uplink:
+        c = self._config
         deadlines = Deadlines(
             welcome_s=c.uplink.welcome_seconds, alert_s=c.uplink.alert_seconds, stored_s=c.uplink.stored_seconds
         )
         return Uplink(
             self._outbox,
             self._link,
-            identity,
+            self._identity,
             deadlines=deadlines,
             longest_retry_s=c.uplink.longest_retry_seconds,
             meter=self._meter,
@@ -178,6 +185,17 @@ class Agent:
             if loop.machine.name == command.machine:
                 loop.order(Order(command.kind, command.alert_key))
 
+    def _on_copy(self, machine: str, data: bytes) -> None:
+        """What an earlier device had learned of a machine, as the cloud kept it."""
+        try:
+            copies = {copy.machine: copy for copy in unpack(data)}
+        except WrongUse as e:
+            _log.error("copy of an earlier device not understood, learning anew", machine=machine, reason=str(e))
+            return
+        for loop in self._loops:
+            if loop.machine.name == machine and machine in copies:
+                loop.order(Order("take_over", copy=copies[machine]))
+
     async def run(self) -> None:
         """Listen, judge and deliver until the sources end or a signal says stop; see `RunOptions.stay`."""
         told = asyncio.Event()
@@ -190,6 +208,7 @@ class Agent:
         background: list[asyncio.Task[None]] = []
         if self._config.gateways:
             background.append(asyncio.create_task(_keep_running("uplink", self._uplink.run)))
+            background.append(asyncio.create_task(_keep_running("recall", self._recall.run)))
         if self._config.gateways and self._updater is not None:
             background.append(asyncio.create_task(_keep_running("updater", self._updater.run)))
         if self._config.status_port and (port := await self._status.start(self._config.status_port)):
@@ -274,11 +293,11 @@ class Agent:
 
 
 async def _keep_running(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a part of the network's side again after a failure: a fault there must never stop the listening."""
+    """Run a part of the network's side to its end, anew after a failure: it must never stop the listening."""
     backoff = Backoff(1.0, 60.0)
     while True:
         try:
-            await run()
+            return await run()
         except Exception:  # noqa: BLE001 - logged with its trace, and begun anew; cancelling passes through
             _log.exception("part failed, starting it again", part=name)
         await asyncio.sleep(backoff.next_s())

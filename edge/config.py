@@ -102,6 +102,14 @@ class RecordsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         float,
         Meta(ge=0, description="raw samples of each waveform channel, without an alarm; 0: none"),
     ] = 24.0
+    copy_every_hours: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="a copy of what was learned of each live machine, for the device that replaces this one; also "
+            "when learning ends, an alarm changes or a baseline begins anew; 0: never, and none is asked for",
+        ),
+    ] = 24.0
 
 
 class EdgeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

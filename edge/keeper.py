@@ -64,13 +64,15 @@ class Keeper:
         full = self._windows >= _MOST_WINDOWS or self._clock_s() - self._since_s >= _LONGEST_S
         return not self._hurried or full or bool(alarms)
 
-    def flush(self, state: Mapping[str, bytes]) -> None:
+    def flush(self, state: Mapping[str, bytes]) -> bool:
         """Keep what was taken together with the state that follows from it; nothing taken, nothing done.
+
+        False when it could not be kept.
 
         On a disk without room the outbox counts what is lost and reports it later; the machine is listened to as ever.
         """
         if not self._windows:
-            return
+            return True
         while self._hurried and not self._stopping.is_set():
             if self._outbox.wait_below(self._high_water, _WAIT_STEP_S):
                 break
@@ -84,6 +86,7 @@ class Keeper:
             if not self._failing:
                 _log.error("records not kept, listening on", reason=str(e))
             self._failing = True
-            return
+            return False
         self._failing = False
         self._ledger.note(kept, parcels)
+        return True

@@ -5,6 +5,8 @@ Invariants
 - A recording goes on where it stopped: windows that were kept are not taken again. Nor is what a live source sends once
   more after a restart, as a broker does when the answer was lost: it has the event time of a window that was kept.
 - A model is switched between two windows, and finds the machine's own history.
+- What an earlier device had learned is taken over between two windows, whole or not at all, and only while this one
+  still learns the healthy start.
 """
 
 from __future__ import annotations
@@ -14,15 +16,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import structlog
 
 from edge import records
 from edge.bundles import Bundles
+from edge.carry import LEARNED, Copy, pack
 from edge.clock import DeviceClock
 from edge.config import RecordsConfig
+from edge.copies import Copies
 from edge.detection import Detector
 from edge.detection.zones import ZoneEvidence
 from edge.features import Extractor, spectrum
@@ -31,20 +35,25 @@ from edge.keeper import Keeper
 from edge.meter import Meter
 from edge.outbox import Outbox
 from edge.sources import Source
-from edge.types import Alarm, Record, Window
+from edge.types import Alarm, ChannelKind, Record, Window
 from edge.witness import Heard, Nobody, Witness
+from models.errors import WrongUse
 from models.zones import ZoneLimits
 
 _HEARD = 64  # windows whose event times are remembered over a restart
 _STUCK_S = 60.0  # in one window: the disk or a driver hangs
+_LARGEST_COPY = 250_000  # bytes: a record must fit into one message to any gateway
+# what state raises that is not of this version; msgspec's errors are ValueErrors
+_NOT_UNDERSTOOD = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the crew asks of a machine."""
+    """What the crew, or the cloud, asks of a machine."""
 
-    kind: str  # acknowledge | new_baseline
+    kind: str  # acknowledge | new_baseline | take_over
     alert_key: str = ""
+    copy: Copy | None = None  # to take over
 
 
 class MachineLoop:
@@ -84,6 +93,9 @@ class MachineLoop:
         self._witness = witness or Nobody()
         self._clock = clock or DeviceClock()
         self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+        self._copies = Copies(config.copy_every_hours, live=not source.replay)
+        kept, known = (outbox.state(f"{part}/{self.machine.name}") for part in ("copy", "detector"))
+        self._copies.restore(kept, known=known is not None)
         self._position_ns: int | None = None  # event time of the last window taken
         self._heard: deque[int] = deque(maxlen=_HEARD)  # those of a live source's last windows
         self._again: frozenset[int] = frozenset()  # what an earlier run heard last
@@ -93,6 +105,11 @@ class MachineLoop:
     def order(self, order: Order) -> None:
         """Obey before the next window; from any thread."""
         self._orders.put(order)
+
+    @property
+    def asking(self) -> bool:
+        """Whether what an earlier device had learned of this machine would be taken over; from any thread."""
+        return self._copies.asking
 
     def stop(self) -> None:
         """End `run` soon; from any thread. `stopping` was set before."""
@@ -140,7 +157,7 @@ class MachineLoop:
         said = self._judge.update(at_s, rows)
         thresholds = bundle.manifest.thresholds if bundle else None
         deviation, alarms = self._detector.update(window, rows, said, thresholds)
-        alarms = self._zones.add(rows, alarms)
+        alarms = [replace(a, quality=int(window.quality)) for a in self._zones.add(rows, alarms)]
         self._meter.decided(self.machine.name, time.monotonic() - self._began_s)
         found = records.of_rows(window, rows)
         found.append(records.of_health(window, deviation))
@@ -151,6 +168,8 @@ class MachineLoop:
             found += spectrum(self.machine, window)
         if self._witness.take(Heard(window, said, deviation, alarms, self._detector.limit)) or alarms:
             found += records.snippets(self.machine, window, self._config.snippet_samples)
+        if self._copies.due(window.time_ns, learned=self._learned, alarms=alarms):
+            found += self._copy(window)
         for alarm in alarms:
             self._log.warning(
                 "alarm", key=alarm.key, change=alarm.change.name, severity=alarm.severity, by=alarm.source
@@ -159,8 +178,8 @@ class MachineLoop:
         self._position_ns = window.time_ns
         if not self._source.replay:
             self._heard.append(window.time_ns)
-        if self._keeper.add(found, alarms):
-            self._keeper.flush(self._state())
+        if self._keeper.add(found, alarms) and not self._keeper.flush(self._state()):
+            self._copies.lost()
         self._count(found, alarms)
         self._began_s = None
 
@@ -187,6 +206,9 @@ class MachineLoop:
                     self._detector.new_baseline()
                     self._judge.new_baseline()
                     self._extractor.new_baseline()
+                    self._copies.begin_anew()
+                case "take_over" if order.copy is not None:
+                    self._take_over(order.copy)
 
     def _switch(self) -> None:
         """Take up the bundle that is in use now; its Judge inherits this machine's history."""
@@ -198,15 +220,54 @@ class MachineLoop:
         self._judge = fresh
         self._log.info("model switched", bundle=bundle.name if bundle else "none")
 
+    # --- what outlives this device --------------------------------------------------------------------------------
+
+    @property
+    def _learned(self) -> bool:
+        """Whether the machine's healthy start is known; slow channels are a model's alone."""
+        heard = any(c.kind is ChannelKind.WAVEFORM for c in self.machine.channels)
+        return self._detector.learned if heard else self._judge.learned
+
+    def _copy(self, window: Window) -> list[Record]:
+        name = self.machine.name
+        copy = pack(Copy(name, window.time_ns, {f"{p}/{name}": self._parts()[p].dump() for p in LEARNED}))
+        if len(copy) > _LARGEST_COPY:
+            self._log.warning("copy of what was learned too large to send", bytes=len(copy), most=_LARGEST_COPY)
+            return []
+        self._log.info("copy of what was learned goes to the cloud", bytes=len(copy), learned=self._learned)
+        return [records.of_copy(window, copy)]
+
+    def _take_over(self, copy: Copy) -> None:
+        """Go on from a copy; one that is not understood, or had itself to learn, changes nothing."""
+        if not self._copies.asking:
+            self._log.info("copy of an earlier device not needed, learned already", made_ns=copy.made_ns)
+            return
+        before = {part: keeps.dump() for part, keeps in self._parts().items()}
+        try:
+            self._judge.load(copy.part("judge"))
+            self._detector.take_over(copy.part("detector"))
+            self._extractor.load(copy.part("extractor"))
+            if not self._learned:
+                raise ValueError("it was still learning")
+        except (*_NOT_UNDERSTOOD, WrongUse) as e:
+            for part, keeps in self._parts().items():
+                keeps.load(before[part])
+            self._log.error("copy of an earlier device not taken over, learning anew", reason=str(e))
+        else:
+            self._log.info("going on from what an earlier device had learned", made_ns=copy.made_ns)
+
     # --- what outlives a restart ----------------------------------------------------------------------------------
+
+    def _parts(self) -> dict[str, Judge | Detector | Extractor]:
+        """What has learned, by its name in the state."""
+        return dict(zip(LEARNED, (self._judge, self._detector, self._extractor), strict=True))
 
     def _state(self) -> dict[str, bytes]:
         name = self.machine.name
         position = str(self._position_ns).encode() if self._position_ns is not None else b""
         return {
-            f"judge/{name}": self._judge.dump(),
-            f"detector/{name}": self._detector.dump(),
-            f"extractor/{name}": self._extractor.dump(),
+            **{f"{part}/{name}": keeps.dump() for part, keeps in self._parts().items()},
+            f"copy/{name}": self._copies.state(),
             f"position/{name}": position,
             f"heard/{name}": np.array(self._heard, "<i8").tobytes(),
             **self._clock.state(),
@@ -222,17 +283,12 @@ class MachineLoop:
         self._again = frozenset(self._heard)
         self._judge = Judge(self.machine, self._bundles.get(self.machine.machine_class))
         self._witness.restore(self._outbox.state)
-        parts: dict[str, Judge | Detector | Extractor] = {
-            "judge": self._judge,
-            "detector": self._detector,
-            "extractor": self._extractor,
-        }
-        for part, keeps_state in parts.items():
+        for part, keeps_state in self._parts().items():
             data = self._outbox.state(f"{part}/{name}")
             if data is None:
                 continue
             try:
                 keeps_state.load(data)
-            except (ValueError, KeyError, TypeError) as e:  # msgspec's errors are ValueErrors
+            except _NOT_UNDERSTOOD as e:
                 keeps_state.new_baseline()
                 self._log.error("state not understood, learning anew", part=part, reason=str(e))

@@ -63,6 +63,18 @@ def snippets(machine: Machine, window: Window, longest: int) -> list[Record]:
     return [r for r in found if r is not None]
 
 
+def of_copy(window: Window, copy: bytes) -> Record:
+    """A copy of what was learned up to this window."""
+    return Record(
+        kind=Kind.STATE,
+        machine=window.machine,
+        channel="",
+        time_ns=window.time_ns,
+        values=np.frombuffer(copy, np.uint8),
+        quality=window.quality,
+    )
+
+
 def _snippet(window: Window, channel: Channel, samples: FloatArray, longest: int) -> Record | None:
     """None where samples are missing or not finite: they would not fit a scale."""
     start = max(0, (samples.size - longest) // 2)

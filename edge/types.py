@@ -32,6 +32,7 @@ class Kind(enum.IntEnum):
     HEALTH = 6
     GAP = 7
     ASSESSMENT = 8
+    STATE = 9
 
 
 class Quality(enum.IntFlag):
@@ -113,7 +114,7 @@ class Record:
     machine: str
     channel: str  # empty: the machine as a whole
     time_ns: int
-    values: NDArray[np.float32] | NDArray[np.int16]
+    values: NDArray[np.float32] | NDArray[np.int16] | NDArray[np.uint8]
     schema: Schema | None = None  # None where values have no names (spectrum, waveform)
     quality: Quality = Quality.GOOD
     step: float = 0.0  # seconds between samples (waveform), Hz between lines (spectrum)
@@ -182,3 +183,4 @@ class Alarm:
     remaining_life_s: tuple[float, float, float] | None = None
     no_estimate_reason: str = ""
     evidence: tuple[Evidence, ...] = ()
+    quality: int = 0  # flags of Quality: of the window that changed it

@@ -23,7 +23,11 @@ _CHANNEL_KIND = {
     ChannelKind.WAVEFORM: wire.CHANNEL_KIND_WAVEFORM,
     ChannelKind.SCALAR: wire.CHANNEL_KIND_SCALAR,
 }
-_DTYPE = {np.dtype("<f4"): wire.DTYPE_FLOAT32, np.dtype("<i2"): wire.DTYPE_INT16}
+_DTYPE = {
+    np.dtype("<f4"): wire.DTYPE_FLOAT32,
+    np.dtype("<i2"): wire.DTYPE_INT16,
+    np.dtype("u1"): wire.DTYPE_UINT8,
+}
 
 
 # --- records ----------------------------------------------------------------------------------------------------------
@@ -125,6 +129,7 @@ def alert_parcel(alarm: Alarm, *, replay: bool, simulated: bool) -> Parcel:
         ],
         replay=replay,
         simulated=simulated,
+        quality=alarm.quality,
     )
     return Parcel(Kind.ALERT, 1, alert.SerializeToString(deterministic=True))
 

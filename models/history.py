@@ -145,6 +145,9 @@ class History:
     def load(self, data: bytes) -> None:
         """Restore what `dump` gave; the features and the configuration must be the same."""
         state = msgspec.json.decode(data)
+        widths = {len(v) for v in (*state["baseline"].values(), state["fast"], state["slow"])}
+        if widths != {len(self.features)}:
+            raise ValueError(f"a history of {widths} features, not of {len(self.features)}")
         self._start = state["start"]
         self._baseline = {n: np.array(b) for n, b in state["baseline"].items()}
         self._fast, self._slow = np.array(state["fast"]), np.array(state["slow"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from cloud.catalogue import tables as t
 from cloud.catalogue.upsert import upsert
@@ -45,6 +45,14 @@ def read(connection: Connection, enterprise: str) -> Downlink:
 def delivered(connection: Connection, order: Order, now_ns: int) -> None:
     """Note that a device was sent `order`."""
     connection.execute(update(t.command).where(t.command.c.id == order.id).values(delivered_ns=now_ns))
+
+
+def newest_baselines(connection: Connection, enterprise: str, site: str) -> dict[str, int]:
+    """Return when the crew last ordered a new baseline for each machine of a site, whatever device it had."""
+    c = t.command.c
+    query = select(c.machine, func.max(c.created_ns)).group_by(c.machine)
+    rows = connection.execute(query.where(c.enterprise == enterprise, c.site == site, c.kind == "new_baseline"))
+    return {machine: int(created_ns) for machine, created_ns in rows}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

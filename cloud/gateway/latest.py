@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from cloud.catalogue import tables as t
 from cloud.catalogue.upsert import upsert
-from cloud.gateway.records import Piece
+from cloud.gateway.records import Block, Piece
+from cloud.gateway.rules import SUSPECT_CLOCK
 
 Point = tuple[str, str, str]  # site, machine, channel
 
@@ -42,15 +44,16 @@ class Latest:
             if block.schema is None:
                 continue
             points = piece.of(block.point)
+            times = _times(block)
             for point in np.flatnonzero(np.bincount(points)).tolist():
                 rows = piece.rows[points == point]
-                self._note(piece, point, int(rows[block.event_time_ns[rows].argmax()]))
+                row = int(rows[times[rows].argmax()])
+                self._note(piece, point, row, int(times[row]))
 
-    def _note(self, piece: Piece, point: int, row: int) -> None:
+    def _note(self, piece: Piece, point: int, row: int, time_ns: int) -> None:
         block = piece.block
         assert block.schema is not None
         key = (block.stream.site, block.machines[point], block.channels[point]), block.schema.columns[0]
-        time_ns = int(block.event_time_ns[row])
         known = self._rows.get(key)
         if known is None or known.event_time_ns <= time_ns:
             values = tuple(block.values[row].tolist())
@@ -92,3 +95,10 @@ class Latest:
 
     def __bool__(self) -> bool:
         return bool(self._rows or self._seen)
+
+
+def _times(block: Block) -> NDArray[np.int64]:
+    """When each row was measured, or received where its device doubted its clock: a year ahead would stay newest."""
+    if block.replay or not block.quality.any():
+        return block.event_time_ns
+    return np.where(block.quality & SUSPECT_CLOCK, block.received_ns, block.event_time_ns)

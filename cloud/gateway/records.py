@@ -22,6 +22,7 @@ class Kind(enum.IntEnum):
     HEALTH = 6
     GAP = 7
     ASSESSMENT = 8
+    STATE = 9  # bytes that only devices read
 
     @property
     def label(self) -> str:
@@ -37,7 +38,7 @@ class Kind(enum.IntEnum):
 NAMED = frozenset({Kind.FEATURES, Kind.SCALARS, Kind.HEALTH, Kind.ASSESSMENT})
 
 
-DTYPES = {1: "<f4", 2: "<i2"}  # of values, by the numbers of the wire
+DTYPES = {1: "<f4", 2: "<i2", 3: "<u1"}  # of values, by the numbers of the wire
 
 
 class Code(enum.IntEnum):
@@ -140,7 +141,7 @@ class Block:
     point: NDArray[np.uint16]  # (n,)
     event_time_ns: NDArray[np.int64]  # (n,)
     quality: NDArray[np.uint8]  # (n,)
-    values: NDArray[np.float32] | NDArray[np.int16]  # (n, width)
+    values: NDArray[np.float32] | NDArray[np.int16] | NDArray[np.uint8]  # (n, width)
 
     def __len__(self) -> int:
         return len(self.sequence)

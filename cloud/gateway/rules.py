@@ -74,6 +74,8 @@ class Malformed(Exception):
 
 
 _KINDS: frozenset[int] = frozenset(Kind)
+_BYTES = 3  # the dtype of copies, with the number of the wire
+SUSPECT_CLOCK = 1  # flag of `quality`: the device itself doubts the time
 
 
 def check_columns(batch: Batch) -> None:
@@ -85,6 +87,8 @@ def check_columns(batch: Batch) -> None:
         raise Malformed(
             Code.WRONG_LENGTH, f"values of dtype {shape.dtype}, which is not known here; update the gateway"
         )
+    if (shape.kind == Kind.STATE) != (shape.dtype == _BYTES):
+        raise Malformed(Code.WRONG_LENGTH, f"values of dtype {shape.dtype} in records of kind {shape.kind}")
     if not shape.width and shape.kind != Kind.GAP:
         raise Malformed(Code.WRONG_LENGTH, "records without values")
     for name, column, width in (
@@ -154,5 +158,6 @@ def judge(block: Block) -> Verdicts:
             refuse(~np.isfinite(block.values).all(axis=1), Code.NOT_FINITE)
         refuse(not (math.isfinite(block.step) and math.isfinite(block.scale)), Code.NOT_FINITE)
     if not block.replay:
-        refuse(block.event_time_ns > block.received_ns + FUTURE_NS, Code.FUTURE_TIME)
+        ahead = block.event_time_ns > block.received_ns + FUTURE_NS
+        refuse(ahead & (block.quality & SUSPECT_CLOCK == 0), Code.FUTURE_TIME)
     return Verdicts(codes == 0, codes, block)

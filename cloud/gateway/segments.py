@@ -126,6 +126,8 @@ def _own_columns(pieces: Sequence[Piece]) -> dict[str, Any]:
     if block.kind is Kind.GAP:
         told = [json.dumps([[g.first, g.last, g.reason] for g in p.block.gaps]) for p in pieces for _ in p.rows]
         return {"gaps": pa.array(told, pa.string())}
+    if block.kind is Kind.STATE:
+        return {"state": pa.array([row.tobytes() for p in pieces for row in p.of(p.block.values)], pa.binary())}
     if block.schema is not None:
         return dict(zip(block.schema.columns, _turned(pieces), strict=True))
     flat = np.concatenate([p.of(p.block.values).astype(np.float32, copy=False).ravel() for p in pieces])

@@ -25,6 +25,7 @@ from cloud.gateway.budget import Budget
 from cloud.gateway.greeter import Greeter
 from cloud.gateway.intake import Intakes
 from cloud.gateway.metrics import Metrics
+from cloud.gateway.recall import Recalls
 from cloud.gateway.records import Mark, Stream
 from cloud.gateway.rollout import Board, Rollout
 from cloud.gateway.session import Greeted, Limits, Telemetry
@@ -32,6 +33,7 @@ from cloud.gateway.tls import Callers, server_credentials
 from cloud.gateway.wire import Hello
 from cloud.gateway.writer import Closing, Writer
 from cloud.lake.compaction import Compactor
+from cloud.lake.reader import Lake
 from models.addresses import is_loopback
 from models.errors import ConfigurationError, Unavailable
 from models.tracing import Traces
@@ -103,6 +105,7 @@ class Gateway:
             callers=callers,
             greet=self._greet,
             note_fenced=self._note_fenced,
+            recalls=Recalls(enterprise, engine, Lake(engine, store, enterprise), callers, self._in_thread),
             intakes=intakes,
             writer=self._writer,
             budget=self.budget,

@@ -21,6 +21,8 @@ from cloud.gateway.budget import Budget
 from cloud.gateway.intake import Intake, Intakes, Outgoing
 from cloud.gateway.metrics import Metrics
 from cloud.gateway.parts import Part, Parts
+from cloud.gateway.recall import Context as RecallContext
+from cloud.gateway.recall import Recalls
 from cloud.gateway.records import Mark, Schema, Stream
 from cloud.gateway.statuses import Overloaded, Replaced, abort
 from cloud.gateway.tls import Callers
@@ -77,6 +79,7 @@ class Telemetry(telemetry_pb2_grpc.TelemetryServiceServicer):
         callers: Callers,
         greet: Greeter,
         note_fenced: NoteFenced,
+        recalls: Recalls,
         intakes: Intakes,
         writer: Writer,
         budget: Budget,
@@ -88,6 +91,7 @@ class Telemetry(telemetry_pb2_grpc.TelemetryServiceServicer):
         self._callers = callers
         self._greet = greet
         self._note_fenced = note_fenced
+        self._recalls = recalls
         self._intakes = intakes
         self.writer = writer
         self.budget = budget
@@ -108,6 +112,10 @@ class Telemetry(telemetry_pb2_grpc.TelemetryServiceServicer):
     def flushed(self) -> None:
         """Everything that was taken is stored."""
         self._flushed.set()
+
+    async def Recall(self, request: pb.RecallRequest, context: RecallContext) -> None:
+        """Say what an earlier device of the same name had learned."""
+        await self._recalls.answer(request, context)
 
     async def Stream(self, request_iterator: object, context: Context) -> None:
         """Serve one connection of one device; the iterator would keep the last message of each of thousands."""

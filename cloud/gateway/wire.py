@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 from cloud.gateway import rules
 from cloud.gateway.parts import Part
-from cloud.gateway.records import Batch, Gap, Mark, Rejected, Schema, Shape, Stream
+from cloud.gateway.records import DTYPES, Batch, Gap, Mark, Rejected, Schema, Shape, Stream
 from cloud.gateway.statuses import Refused, VersionMismatch
 from cloud.ranges import Ranges
 from models.errors import WrongUse
@@ -149,7 +149,7 @@ def whole(part: Part, data: bytes) -> pb.Batch:
 def single(batch: Batch, row: int) -> bytes:
     """Return one record of a batch in wire form, as far as its columns reach."""
     shape = batch.shape
-    width = shape.width * (2 if shape.dtype == pb.DTYPE_INT16 else 4)
+    width = shape.width * int(DTYPES.get(shape.dtype, "<f4")[-1])
     one = pb.Batch(
         first_sequence=batch.first + row,
         count=1,

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from cloud.catalogue import tables as t
 from cloud.catalogue.access import reading, snapshot
 from cloud.catalogue.lake import Segment, head, horizon, live, read_segment
 from cloud.lake import ledger
@@ -68,13 +69,14 @@ class Lake:
     ) -> Any:
         """Return a `pyarrow.Table`: the identity columns, then float columns named by feature ids (all, or `columns`).
 
-        Spectra and waveforms have `values` (list of float), `step` and `scale` instead; gaps have `gaps`, JSON.
+        Spectra and waveforms have `values` (list of float), `step` and `scale` instead; gaps have `gaps`, JSON; copies
+        of what devices learned have `state`, bytes that only devices read.
         `since_ns` is included, `until_ns` is not; both are event times. Rows are in no particular order. A damaged
         object is `ObjectDamaged`.
         """
         segments = self.segments(kind, site=site, machines=machines, since_ns=since_ns, until_ns=until_ns, as_of=as_of)
         with ThreadPoolExecutor(_READERS) as pool:
-            tables = list(pool.map(lambda s: self._read(s, columns), segments))
+            tables = list(pool.map(lambda s: self.table(s, columns), segments))
         if not tables:
             return IDENTITY.empty_table()
         table = pa.concat_tables(tables, promote_options="default")
@@ -97,13 +99,15 @@ class Lake:
                     f"commit {as_of} can no longer be read: parts of it were collected",
                     mend=f"the oldest that can be read is {horizon(connection)}",
                 )
-            found = [read_segment(row) for row in connection.execute(live(self._enterprise, as_of))]
+            query = live(self._enterprise, as_of)
+            if kind is not None:
+                query = query.where(t.segment.c.kind == kind)
+            found = [read_segment(row) for row in connection.execute(query)]
         wanted = None if machines is None else set(machines)
         return [
             s
             for s in found
-            if (kind is None or s.kind == kind)
-            and (site is None or s.site == site)
+            if (site is None or s.site == site)
             and (wanted is None or not wanted.isdisjoint(s.machines))
             and (since_ns is None or s.last_time_ns >= since_ns)
             and (until_ns is None or s.first_time_ns < until_ns)
@@ -114,7 +118,8 @@ class Lake:
         with snapshot(self._engine) as connection:
             return ledger.read(connection, self._enterprise, site)
 
-    def _read(self, segment: Segment, columns: Collection[str] | None) -> Any:
+    def table(self, segment: Segment, columns: Collection[str] | None = None) -> Any:
+        """Return the rows of one segment as `rows` does; `ObjectDamaged` when it is not what was stored."""
         data = read_checked(self._store, segment.path, segment.sha256)
         file = pq.ParquetFile(io.BytesIO(data))
         names: Sequence[str] = file.schema_arrow.names

@@ -2,7 +2,8 @@
 
 The objects stay until `gc` collects them, so `as of` an earlier commit reads as before. Which sequences went is kept
 with each cursor: `verify` can tell what was let go from what was lost. A segment that compaction made of old and new
-rows goes when the newest of them is old enough: retention may keep a row longer than asked, never shorter.
+rows goes when the newest of them is old enough: retention may keep a row longer than asked, never shorter. The newest
+copy of what was learned of a machine never goes: the device that comes next begins with it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from cloud.catalogue import tables as t
 from cloud.catalogue.access import reading, writing
 from cloud.catalogue.ingest import CursorKey
 from cloud.catalogue.lake import Segment, live, new_commit, read_segment
+from cloud.lake.copies import KIND, holding_newest
 from cloud.lake.objects import ObjectDamaged, made_ns, read_checked
+from cloud.lake.reader import Lake
 from cloud.ranges import Ranges, runs
 from models.errors import Unavailable
 
@@ -59,9 +62,8 @@ def retain(
         segments = [read_segment(row) for row in connection.execute(live(enterprise))]
     expired: list[tuple[Segment, dict[CursorKey, Ranges]]] = []
     damaged = 0
-    for one in segments:
-        if _received_ns(one) >= before_ns:
-            continue
+    old = _without_newest_copies([s for s in segments if _received_ns(s) < before_ns], Lake(engine, store, enterprise))
+    for one in old:
         try:
             expired.append((one, _sequences(store, enterprise, one)))
         except ObjectDamaged as e:
@@ -72,6 +74,18 @@ def retain(
     rows = sum(one.rows for one in removed)
     log.info("lake retained", segments=len(removed), rows=rows, damaged=damaged)
     return Retained(commit=commit, segments=len(removed), rows=rows, damaged=damaged)
+
+
+def _without_newest_copies(old: list[Segment], lake: Lake) -> list[Segment]:
+    """The same without those that hold a machine's newest copy; without any copies, where one cannot be read."""
+    if not any(one.kind == KIND for one in old):
+        return old
+    try:
+        holding = holding_newest(lake)
+    except ObjectDamaged as e:
+        log.warning("copies of what devices learned are all kept", reason=str(e))
+        return [one for one in old if one.kind != KIND]
+    return [one for one in old if one.path not in holding]
 
 
 def _received_ns(one: Segment) -> int:

@@ -218,4 +218,7 @@ class ChannelBaseline:
 
 
 def _array(values: list[float | None]) -> Array:
+    """ValueError unless there is one for each of TRACKED: the state is of a version that tracked others."""
+    if len(values) != len(TRACKED):
+        raise ValueError(f"{len(values)} features where {len(TRACKED)} are tracked")
     return np.array([math.nan if v is None else v for v in values])

@@ -116,6 +116,11 @@ class Detector:
         return OwnLimits(self.config, sum(x.kind is ChannelKind.WAVEFORM for x in self.machine.channels))
 
     @property
+    def learned(self) -> bool:
+        """Whether every channel that was heard has a healthy start."""
+        return bool(self._channels) and all(c.z is not None for c in self._channels.values())
+
+    @property
     def limit(self) -> float:
         """The deviation from which on the machine is raised now."""
         return self._limits.now.warn
@@ -232,6 +237,18 @@ class Detector:
             "highest": self._regimes.highest,
         }
         return msgspec.json.encode(state)
+
+    def take_over(self, data: bytes) -> None:
+        """Go on from the `dump` of another device of this machine, possibly of some time ago.
+
+        This device's own sensors and their alarms stay. An alarm that was open is raised again under its key, since
+        nobody here knows of it. New alarms have keys of their own: the other device may have raised some since.
+        """
+        sensors = msgspec.json.encode(self._watch.state())
+        self.load(data)
+        self._watch.restore(msgspec.json.decode(sensors))
+        before = self._latch
+        self._latch = Latch(before.name, count=before.count, key=before.key if before.level else "")
 
     def load(self, data: bytes) -> None:
         """Restore what `dump` gave; channels that are no longer configured are left out."""

@@ -68,6 +68,7 @@ class Judge:
         self._kept_columns = _Columns(_KEPT)
         self._own: View | None = None  # the bundle's, where it is more than a part of the kept one
         self._part: NDArray[np.intp] | None = None  # of the kept condition, where the bundle's is a part of it
+        self._waiting: dict[str, msgspec.Raw] = {}  # without a bundle: the view of one that was here, or will be
         if self.bundle is None:
             return
         features, config = self.bundle.manifest.features, self.bundle.manifest.view
@@ -78,6 +79,11 @@ class Judge:
         else:
             self._own = open_view(config, features)
             self._own_columns = _Columns(features)
+
+    @property
+    def learned(self) -> bool:
+        """Whether the healthy start that the bundle compares with is known; without a bundle, that of the history."""
+        return (self._own or self._kept).learned
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -147,20 +153,24 @@ class Judge:
             state["own"] = msgspec.Raw(self._own.dump())
             state["features"] = self._own.features
             state["config"] = self._own.config
+        state |= self._waiting
         state["bundle"] = self.bundle.name if self.bundle else ""
         return msgspec.json.encode(state)
 
     def load(self, data: bytes) -> None:
         """Restore what `dump` gave, also of a Judge with another bundle or none.
 
-        A bundle whose history was not in the dump takes over what the kept history knows; where that lacks one of its
-        features, it begins to learn.
+        Without a bundle, the view of one that was in the dump waits for it: a device that replaces another knows its
+        machines before it has their models. A bundle whose history was not in the dump takes over what the kept history
+        knows; where that lacks one of its features, it begins to learn.
         """
         state = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
         self._begin()
         self._kept.load(bytes(state["kept"]))
         same_bundle = msgspec.json.decode(state["bundle"]) == (self.bundle.name if self.bundle else "")
         self._degradation = msgspec.json.decode(state["degradation"]) if same_bundle else 0.0
+        if self.bundle is None:
+            self._waiting = {name: state[name] for name in ("own", "features", "config") if name in state}
         if self._own is None:
             return
         if _is_of(state, self._own):

@@ -75,10 +75,10 @@ def export_(store: Path, out: Path) -> None:
             raise WrongUse("holds no outbox", where=str(store), mend="name the store of a device that has run")
         outbox = Outbox(store / "outbox.sqlite", gap=wire.gap_parcel)
         try:
-            carried = export_state(outbox, out)
+            machines = export_state(outbox, out)
         finally:
             outbox.close()
-    click.echo(f"{out}: {', '.join(carried.machines)}")
+    click.echo(f"{out}: {', '.join(machines)}")
 
 
 @state.command("import")
@@ -86,20 +86,20 @@ def export_(store: Path, out: Path) -> None:
 @_STORE
 @click.option("--replace", is_flag=True, help="Also where this store has learned the machine already.")
 def import_(file: Path, store: Path, replace: bool) -> None:
-    """Take over what `state export` wrote; the agent must be stopped."""
+    """Take over what `state export`, or the cloud's `forewarn device state`, wrote; the agent must be stopped."""
     from edge import wire
     from edge.carry import import_state, read_state
     from edge.outbox import Outbox, StoreLock
 
-    carried = read_state(file)
+    copies = read_state(file)
     store.mkdir(parents=True, exist_ok=True)
     with StoreLock(store):
         outbox = Outbox(store / "outbox.sqlite", gap=wire.gap_parcel)
         try:
-            import_state(outbox, carried, replace=replace)
+            import_state(outbox, copies, replace=replace)
         finally:
             outbox.close()
-    click.echo(f"{store}: {', '.join(carried.machines)}")
+    click.echo(f"{store}: {', '.join(copy.machine for copy in copies)}")
 
 
 def _time(time_ns: int) -> str:

@@ -27,11 +27,13 @@ from protos.forewarn.alert.v1 import alert_pb2
 from protos.forewarn.alert.v1.alert_pb2_grpc import AlertServiceStub
 from protos.forewarn.rollout.v1 import rollout_pb2
 from protos.forewarn.rollout.v1.rollout_pb2_grpc import RolloutServiceStub
+from protos.forewarn.telemetry.v1 import telemetry_pb2
+from protos.forewarn.telemetry.v1.telemetry_pb2_grpc import TelemetryServiceStub
 from tests.certificates import DAY, Authority, Pair
 from tests.cloud.gateway.device import Device, channel_to
 from tests.cloud.running import QUICK, Running, assert_exactly, play, running
 
-METHODS = ("Stream", "Raise", "Watch", "Report", "Fetch")
+METHODS = ("Stream", "Recall", "Raise", "Watch", "Report", "Fetch")
 Call = Callable[[grpc.aio.Channel], Awaitable[Any]]
 
 
@@ -61,7 +63,8 @@ def handled(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
         monkeypatch.setattr(service, name, method)
 
-    for service, names in ((Telemetry, ("Stream",)), (Alerts, ("Raise",)), (Rollout, ("Watch", "Report", "Fetch"))):
+    services = {Telemetry: ("Stream", "Recall"), Alerts: ("Raise",), Rollout: ("Watch", "Report", "Fetch")}
+    for service, names in services.items():
         for name in names:
             counting(service, name)
     return counted
@@ -90,6 +93,11 @@ def calls(device: str, *, enterprise: str = "demo", site: str = "hall") -> dict[
         await connection.until(lambda: sender.done)
         await connection.finish()
 
+    async def recall(channel: grpc.aio.Channel) -> None:
+        request = telemetry_pb2.RecallRequest(**me, machines=["P-101"])
+        async for _ in TelemetryServiceStub(channel).Recall(request, timeout=10):
+            pass
+
     async def watch(channel: grpc.aio.Channel) -> None:
         async for _ in RolloutServiceStub(channel).Watch(
             rollout_pb2.WatchRequest(**me, machine_classes=["bearing"]), timeout=10
@@ -105,6 +113,7 @@ def calls(device: str, *, enterprise: str = "demo", site: str = "hall") -> dict[
     report = rollout_pb2.ReportRequest(**me, bundle="b-1", state=rollout_pb2.BUNDLE_STATE_RUNNING)
     return {
         "Stream": stream,
+        "Recall": recall,
         "Raise": lambda channel: AlertServiceStub(channel).Raise(raised, timeout=10),
         "Watch": watch,
         "Report": lambda channel: RolloutServiceStub(channel).Report(report, timeout=10),
@@ -172,8 +181,8 @@ def test_a_device_does_not_speak_to_a_gateway_that_another_ca_signed(opened: Clo
 
 
 ANOTHERS = {
-    "device": ({"device": "edge-2"}, METHODS[:4]),
-    "site": ({"site": "hall 2"}, METHODS[:4]),
+    "device": ({"device": "edge-2"}, METHODS[:5]),
+    "site": ({"site": "hall 2"}, METHODS[:5]),
     "enterprise": ({"enterprise": "acme"}, METHODS),
     "enterprise that begins alike": ({"enterprise": "dem"}, METHODS),
     "nobody": ({"named": False}, METHODS),

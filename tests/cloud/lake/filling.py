@@ -53,12 +53,53 @@ def fill(
         source="",
         gaps=(),
     )
-    ((key, pieces),) = group([Piece(block, np.arange(count))]).items()
+    return keep(cloud, block, now_ns)
+
+
+def fill_copy(
+    cloud: Cloud,
+    sequence: int,
+    *,
+    made_s: int,
+    received_s: int | None = None,
+    machine: str = "P-101",
+    device: str = "edge-1",
+    epoch: int = 7,
+) -> str:
+    """Store a copy of what a device learned, whose bytes say what it is, as one segment; return its path."""
+    received_ns = (made_s if received_s is None else received_s) * 10**9
+    state = f"{device} {machine} {made_s} {sequence}".encode()
+    block = Block(
+        stream=Stream("hall", device, epoch),
+        sequence=np.array([sequence]),
+        received_ns=np.array([received_ns]),
+        kind=Kind.STATE,
+        replay=False,
+        schema=None,
+        schema_id=0,
+        machines=(machine,),
+        channels=("",),
+        point=np.zeros(1, np.uint16),
+        event_time_ns=np.array([made_s * 10**9]),
+        quality=np.zeros(1, np.uint8),
+        values=np.frombuffer(state, np.uint8)[None],
+        step=0.0,
+        scale=1.0,
+        source="",
+        gaps=(),
+    )
+    return keep(cloud, block, received_ns)
+
+
+def keep(cloud: Cloud, block: Block, now_ns: int) -> str:
+    """Store a block as one segment and one commit."""
+    stream = block.stream
+    ((key, pieces),) = group([Piece(block, np.arange(len(block)))]).items()
     made = encode(key, pieces)
-    path = new_key("demo", site, key.kind, now_ns)
+    path = new_key("demo", stream.site, key.kind, now_ns)
     cloud.store.put(path, made.data)
     row = Segment(
-        site=site,
+        site=stream.site,
         path=path,
         kind=key.kind,
         schema=key.schema,
@@ -70,8 +111,10 @@ def fill(
         machines=made.machines,
         last_received_ns=made.last_received_ns,
     )
-    advance = Advance(Ranges([(first, first + count - 1)]), (first + count - 1, b"d"))
+    first, last = int(block.sequence[0]), int(block.sequence[-1])
+    advance = Advance(Ranges([(first, last)]), (last, b"d"))
     with writing(cloud.engine) as connection:
-        work = Ingest(segments=[row], advances={CursorKey("demo", site, device, 7): advance}, schemas={})
+        owner = CursorKey("demo", stream.site, stream.device, stream.epoch)
+        work = Ingest(segments=[row], advances={owner: advance}, schemas={})
         commit(connection, "demo", work, now_ns)
     return path
