@@ -24,6 +24,7 @@ COMMANDS = {
     "cloud": ("forewarn.commands.cloud", "cloud", "cloud", "Gateway and pages: serve, migrate."),
     "alert": ("forewarn.commands.alert", "alert", "cloud", "Alerts: list, ack, resolve."),
     "lake": ("forewarn.commands.lake", "lake", "cloud", "The lake: ledger, gaps, verify, retain, compact."),
+    "device": ("forewarn.commands.device", "device", "cloud", "What the cloud keeps for a device: state."),
     "backup": ("forewarn.commands.backup", "backup", "cloud", "Write everything the cloud has into one folder."),
     "restore": ("forewarn.commands.backup", "restore", "cloud", "Fill an empty cloud from a backup."),
     "status": ("forewarn.commands.status", "status", "cloud", "Whether all is well, and what is not."),

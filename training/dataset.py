@@ -22,7 +22,8 @@ from training.config import TrainingConfig
 from training.labels import FAILED, Maintenance, degradation_target, split_lives
 
 FloatArray = NDArray[np.float32]
-_SENSOR_FAULT = 2  # bit of `quality`: the sensor, not the machine, is what these rows show
+# bits of `quality`: the device doubted its clock, so nobody knows when this was; the sensor is what the rows show
+_TEACHES_NOTHING = 1 | 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def build(features: pa.Table, history: Sequence[Maintenance], config: TrainingCo
 
 
 def _by_machine(features: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
-    features = features.filter(pc.equal(pc.bit_wise_and(features["quality"].cast(pa.int64()), _SENSOR_FAULT), 0))
+    features = features.filter(pc.equal(pc.bit_wise_and(features["quality"].cast(pa.int64()), _TEACHES_NOTHING), 0))
     features = features.sort_by([(c, "ascending") for c in ("site", "machine", "event_time_ns", "channel")])
     groups = features.group_by(["site", "machine"], use_threads=False).aggregate([([], "count_all")])
     at = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from cloud.quality import SUSPECT_CLOCK
 from models.errors import ForewarnError
 
 
@@ -72,6 +73,12 @@ class IncomingAlert:
     evidence: tuple[Evidence, ...] = ()
     replay: bool = False
     simulated: bool = False
+    quality: int = 0  # bit flags of the window that changed it; 0 in what was taken before devices said it
+
+    @property
+    def clock_in_doubt(self) -> bool:
+        """Whether the device doubted its own clock: the alarm holds, its time may not."""
+        return bool(self.quality & SUSPECT_CLOCK)
 
     @property
     def finding(self) -> str:

@@ -118,6 +118,7 @@ def read_alert(message: pb.Alert) -> IncomingAlert:
         evidence=tuple(_evidence(e) for e in message.evidence[:_EVIDENCE]),
         replay=message.replay,
         simulated=message.simulated,
+        quality=message.quality & 0xFF,
     )
 
 

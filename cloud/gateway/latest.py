@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from cloud.catalogue import tables as t
 from cloud.catalogue.upsert import upsert
 from cloud.gateway.records import Block, Piece
-from cloud.gateway.rules import SUSPECT_CLOCK
+from cloud.quality import SUSPECT_CLOCK
 
 Point = tuple[str, str, str]  # site, machine, channel
 

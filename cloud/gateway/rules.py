@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud.gateway.records import DTYPES, Batch, Block, Code, Kind, Schema
+from cloud.quality import SUSPECT_CLOCK
 from models.errors import WrongUse
 from models.features import schema_id
 
@@ -75,7 +76,6 @@ class Malformed(Exception):
 
 _KINDS: frozenset[int] = frozenset(Kind)
 _BYTES = 3  # the dtype of copies, with the number of the wire
-SUSPECT_CLOCK = 1  # flag of `quality`: the device itself doubts the time
 
 
 def check_columns(batch: Batch) -> None:
@@ -157,7 +157,7 @@ def judge(block: Block) -> Verdicts:
         if block.values.dtype.kind == "f" and not np.isfinite(block.values).all():
             refuse(~np.isfinite(block.values).all(axis=1), Code.NOT_FINITE)
         refuse(not (math.isfinite(block.step) and math.isfinite(block.scale)), Code.NOT_FINITE)
-    if not block.replay:
+    if not block.replay:  # a device that doubts its clock itself has said so in `quality`: its rows are kept
         ahead = block.event_time_ns > block.received_ns + FUTURE_NS
         refuse(ahead & (block.quality & SUSPECT_CLOCK == 0), Code.FUTURE_TIME)
     return Verdicts(codes == 0, codes, block)

@@ -1,4 +1,7 @@
-"""Reads what the charts need from the lake: no oftener than a person notices, no more than a screen holds."""
+"""Reads what the charts need from the lake: no oftener than a person notices, no more than a screen holds.
+
+A time that its device doubted and that cannot be true is not drawn: one row of 2085 would shrink a trend to a dot.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
+from cloud.quality import SUSPECT_CLOCK
 from cloud.web.drawing import BINS, EMPTY, Array, Bands, Series, series
 from models.features import ASSESSMENT, HEALTH, SCALAR
 
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _S = 1_000_000_000
 _HEARTBEAT_S = 6 * 3600
+_AHEAD_S, _BEHIND_S = 600, 365 * 86_400  # of its receipt, where a doubted time can be true
 _SPECTRUM_LOOKS_BACK_S = (2 * 3600, 48 * 3600, None)
 _KIND = {
     s.id: kind for kind, specs in (("assessment", ASSESSMENT), ("health", HEALTH), ("scalars", SCALAR)) for s in specs
@@ -102,9 +108,19 @@ class Histories:
         """Return the newest spectrum of a channel; `newest_ns` is the machine's newest event time."""
         return self._memory.get(("spectrum", at), lambda: self._spectrum(at, newest_ns))
 
+    def _rows(self, kind: str, **chosen: Any) -> Any:
+        """The lake's rows whose times can be true."""
+        table = self._lake.rows(kind, **chosen)
+        doubted = table["quality"].to_numpy() & SUSPECT_CLOCK != 0
+        if not doubted.any():
+            return table
+        behind_ns = table["received_ns"].to_numpy() - table["event_time_ns"].to_numpy()
+        possible = (behind_ns >= -_AHEAD_S * _S) & (behind_ns <= _BEHIND_S * _S)
+        return table.filter(pa.array(possible | ~doubted | table["replay"].to_numpy()))
+
     def _trend(self, at: Point, metric: str, since_ns: int | None) -> Series:
         kind = kind_of(metric)
-        table = self._lake.rows(kind, site=at.site, machines=[at.machine], columns=[metric], since_ns=since_ns)
+        table = self._rows(kind, site=at.site, machines=[at.machine], columns=[metric], since_ns=since_ns)
         if metric not in table.column_names:
             return EMPTY
         here = table.filter(pc.equal(table["channel"], at.channel))
@@ -112,7 +128,7 @@ class Histories:
 
     def _heartbeats(self, site: str, newest: dict[str, int]) -> dict[tuple[str, str], Array]:
         since = min(newest.values()) - _HEARTBEAT_S * _S
-        table = self._lake.rows("health", site=site, machines=list(newest), columns=["deviation@1"], since_ns=since)
+        table = self._rows("health", site=site, machines=list(newest), columns=["deviation@1"], since_ns=since)
         if "deviation@1" not in table.column_names:
             return {}
         found = {}
@@ -127,7 +143,7 @@ class Histories:
     def _spectrum(self, at: Point, newest_ns: int) -> Spectrum | None:
         for seconds in _SPECTRUM_LOOKS_BACK_S:
             since = None if seconds is None else newest_ns - seconds * _S
-            table = self._lake.rows("spectrum", site=at.site, machines=[at.machine], since_ns=since)
+            table = self._rows("spectrum", site=at.site, machines=[at.machine], since_ns=since)
             here = table.filter(pc.equal(table["channel"], at.channel))
             if len(here):
                 row = here.take([int(here["event_time_ns"].to_numpy().argmax())]).to_pylist()[0]

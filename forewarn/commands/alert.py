@@ -98,7 +98,8 @@ def line(a: Alert) -> str:
     since = datetime.fromtimestamp(a.raised_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M UTC")
     life = a.said.remaining_life_s
     how_long = f", {words('alert.how_long', interval=words.interval(life[0], life[2]))}" if life else ""
-    marks = [mark for mark, holds in (("simulated", a.said.simulated), ("replay", a.said.replay)) if holds]
+    says = {"simulated": a.said.simulated, "replay": a.said.replay, "clock in doubt": a.said.clock_in_doubt}
+    marks = [mark for mark, holds in says.items() if holds]
     state = f"{a.state}: {a.outcome}" if a.outcome else str(a.state)
     what = words.either(f"fault.{a.said.finding}.short", a.said.fault)
     zone = f"{a.severity} {words(f'zone.{a.severity}')}"

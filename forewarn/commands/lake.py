@@ -25,7 +25,7 @@ def lake() -> None:
 @lake.command()
 @DATA
 @JSON
-@click.option("--kind", help="Only this kind: features, scalars, spectrum, waveform, health, assessment, gap.")
+@click.option("--kind", help="Only this kind: features, scalars, spectrum, waveform, health, assessment, state, gap.")
 @click.option("--as-of", type=int, help="The lake at this commit.")
 def ls(data: Path, as_json: bool, kind: str | None, as_of: int | None) -> None:
     """List the segments that make the lake."""

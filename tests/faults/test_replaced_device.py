@@ -14,8 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 import pytest
+from click.testing import CliRunner
 from structlog.testing import capture_logs
 
 from cloud.gateway.server import Gateway
@@ -29,6 +31,9 @@ from edge.sensors.simulator import Simulator
 from edge.sources import Source
 from edge.types import Window
 from edge.updater import Command
+from forewarn.commands.device import device
+from forewarn.commands.edge_offline import state
+from models.errors import WrongUse
 from tests.cloud.running import QUICK, eventually, play
 
 HEALTHY, FAILING = 0, 880  # windows of a life of 1,000 from which on it is the one, or the other
@@ -88,10 +93,10 @@ class Plant:
         begins_ns, self._now_ns = self._now_ns, self._now_ns + windows * EVERY_NS
         return Machine(begins_ns, first, windows, before or {})
 
-    def device(self, store: str, sensor: Machine, **records: Any) -> Agent:
+    def device(self, store: str, sensor: Machine, name: str = "edge-1", **records: Any) -> Agent:
         (self.folder / store).mkdir(exist_ok=True)
         config = EdgeConfig(
-            device="edge-1",
+            device=name,
             store=str(self.folder / store),
             gateways=(self.address,) if self.address else (),
             records=RecordsConfig(spectrum_every_windows=0, snippet_samples=0, **records),
@@ -99,11 +104,11 @@ class Plant:
         )
         return Agent(config, [Source(sensor, replay=False, hurried=False)], RunOptions())
 
-    async def hear(self, store: str, first: int, windows: int, **records: Any) -> list[Any]:
+    async def hear(self, store: str, first: int, windows: int, **changes: Any) -> list[Any]:
         """One device from its first window to the last, all delivered; what it said in its log."""
         with capture_logs() as said:
             async with asyncio.timeout(_END_S):
-                await self.device(store, self.machine(first, windows), **records).run()
+                await self.device(store, self.machine(first, windows), **changes).run()
         return said
 
     async def replace(self, store: str, *, windows: int = 2 * LEARNING) -> list[Any]:
@@ -159,6 +164,30 @@ def test_a_device_of_the_same_name_goes_on_from_what_the_dead_one_had_learned(pl
             assert len(rows) == 3 * 2 * 2 * LEARNING  # nobody waited for anything: each window, both channels
 
     play(story())
+
+
+def test_a_replacement_of_another_name_takes_the_clouds_copy_over_by_hand(plant: Plant) -> None:
+    file, store = str(plant.folder / "edge-1.state"), str(plant.folder / "b")
+
+    def command(group: click.Group, *arguments: str) -> str:
+        done = CliRunner().invoke(group, arguments, catch_exceptions=False)
+        assert done.exit_code == 0
+        return done.output
+
+    async def story() -> None:
+        async with plant.gateway():
+            await plant.hear("a", HEALTHY, 2 * LEARNING)
+            said = await asyncio.to_thread(
+                command, device, "state", "edge-1", "--data", str(plant.folder), "--out", file
+            )
+            assert "P-101, learned up to 20" in said
+            await asyncio.to_thread(command, state, "import", file, "--store", store)
+            await plant.hear("b", FAILING, LEARNING, name="edge-2")
+            assert "raised" in plant.alarms
+
+    play(story())
+    with pytest.raises(WrongUse, match="no copy of what edge-9 at demo had learned"):
+        command(device, "state", "edge-9", "--data", str(plant.folder), "--out", file)
 
 
 def test_a_device_that_knows_its_machine_asks_nobody(plant: Plant) -> None:

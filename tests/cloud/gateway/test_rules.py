@@ -62,6 +62,26 @@ def test_only_a_live_record_from_the_future_is_refused(ahead_s, base, good):
         assert "set the device's clock" in verdicts.reason(1)
 
 
+def test_a_record_from_the_future_whose_device_doubts_its_clock_is_kept():
+    ahead = np.array([time.time_ns() + 59 * 365 * 86_400 * 10**9] * 3, "<i8")
+    verdicts = judged(batch(1, 3, event_time=ahead.tobytes(), quality=bytes([1, 0, 3])))
+    assert verdicts.good.tolist() == [True, False, True]
+    assert verdicts.codes[1] == Code.FUTURE_TIME
+
+
+def test_a_copy_of_what_a_device_learned_is_bytes_of_any_length_and_needs_no_schema():
+    copy = {"kind": pb.RECORD_KIND_STATE, "schema": 0, "dtype": pb.DTYPE_UINT8, "points": [pb.Point(machine="P-101")]}
+    good = batch(1, 1, **copy, width=5, values=b"\x00\xff\n01")
+    verdicts = judged(good)
+    assert verdicts.good.tolist() == [True]
+    assert verdicts.block.values.tobytes() == b"\x00\xff\n01"
+    assert pb.Batch.FromString(wire.single(read(good), 0)).values == b"\x00\xff\n01"
+    empty = {"width": 0, "values": b""}
+    for wrong in ({"width": 4}, {"dtype": pb.DTYPE_INT16}, {"kind": pb.RECORD_KIND_WAVEFORM}, empty):
+        with pytest.raises(rules.Malformed):
+            judged(batch(1, 1, **{**copy, "width": 5, "values": b"\x00\xff\n01", **wrong}))
+
+
 def test_values_of_another_width_than_the_schema_are_refused():
     verdicts = judged(batch(1, 2, width=2, values=np.zeros((2, 2), "<f4").tobytes()))
     assert verdicts.codes.tolist() == [Code.WRONG_LENGTH] * 2

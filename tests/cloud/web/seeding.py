@@ -143,10 +143,21 @@ class Fleet:
         with self.cloud.engine.begin() as c:
             c.execute(insert(latest), rows)
 
-    def add_rows(self, kind: str, name: str, channel: str, columns: dict[str, np.ndarray], *, every_s: float) -> None:
-        """One segment: the last row is now."""
+    def add_rows(
+        self,
+        kind: str,
+        name: str,
+        channel: str,
+        columns: dict[str, np.ndarray],
+        *,
+        every_s: float,
+        ahead_s: float = 0.0,
+        quality: int = 0,
+    ) -> None:
+        """One segment: the last row is now, but for a device whose clock is ahead."""
         n = len(next(iter(columns.values())))
-        times = self.now_ns - (np.arange(n)[::-1] * every_s * S).astype(np.int64)
+        received = self.now_ns - (np.arange(n)[::-1] * every_s * S).astype(np.int64)
+        times = received + int(ahead_s * S)
         self._sequence += n
         table = pa.table(
             {
@@ -156,8 +167,8 @@ class Fleet:
                 "machine": [name] * n,
                 "channel": [channel] * n,
                 "event_time_ns": times,
-                "received_ns": times,
-                "quality": np.zeros(n, np.uint8),
+                "received_ns": received,
+                "quality": np.full(n, quality, np.uint8),
                 "replay": np.zeros(n, np.bool_),
                 "source": [""] * n,
             }

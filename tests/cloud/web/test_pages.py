@@ -8,10 +8,11 @@ from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 
 from cloud.alerts.types import Outcome, State
-from tests.cloud.web.seeding import BUNDLE, SITE, UNLIKE
+from tests.cloud.web.seeding import BUNDLE, SAID, SITE, UNLIKE
 from tests.models.making import make_parts
 
 READS = (
@@ -148,6 +149,13 @@ def test_an_alert_says_what_how_sure_how_long_what_to_do_why_and_what_would_disp
         assert part in text
 
 
+def test_an_alert_of_a_device_that_doubted_its_clock_says_so_and_when_it_came(own_pages):
+    numbers = [own_pages.fleet.add_alert(replace(SAID, key=f"P-101/{q}", quality=q)) for q in (2, 3)]
+    sure, doubted = (_text(own_pages.http.get(f"/a/{n}").text) for n in numbers)
+    assert "The device doubted its own clock, so this time may be wrong. The alert arrived" in doubted
+    assert "doubted" not in sure
+
+
 def test_an_alarm_without_a_model_does_not_claim_wear(pages):
     text = _text(pages.http.get("/a/2").text)
     assert "The machine behaves unlike its healthy start." in text
@@ -202,6 +210,18 @@ def test_the_range_in_the_url_cuts_the_trend(pages):
         spans[name] = times[-1] - times[0]
     assert 3500 <= spans["1h"] <= 3601
     assert spans["8h"] > 7 * 3600
+
+
+@pytest.mark.parametrize("ahead_s", [60 * 365 * 86_400.0, -60 * 365 * 86_400.0])
+def test_a_time_that_a_device_doubted_and_that_cannot_be_true_is_not_drawn(own_pages, ahead_s):
+    own_pages.fleet.add_machine("P-101")
+    own_pages.fleet.add_latest("P-101", {"horizontal:rms@1": 1.0})
+    for doubted in ({"ahead_s": ahead_s, "quality": 1}, {"quality": 1}, {}):
+        rows = {"rms@1": np.ones(10, np.float32)}
+        own_pages.fleet.add_rows("features", "P-101", "horizontal", rows, every_s=10, **doubted)
+    times = own_pages.http.get("/data/trend?name=P-101&metric=horizontal:rms@1&range=all").json()["time_s"]
+    assert len(times) == 20
+    assert times[-1] - times[0] == 90
 
 
 def test_an_unknown_metric_or_range_falls_back_instead_of_failing(pages):

@@ -246,3 +246,38 @@ def test_a_setting_that_makes_no_detector_is_refused(wrong):
         DetectionConfig(**wrong)
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(wrong, DetectionConfig)
+
+
+def test_what_another_device_learned_is_taken_over_and_its_open_alarm_is_raised_again_under_its_key(fleet, changes):
+    """Until then that device may have raised others under the next keys of its own: those here are new."""
+    old, new = fleet.detector(), fleet.detector()
+    ((_, open_alarm),) = changes(fleet.run(old, [1.0] * 20 + [2.0] * 40))
+    assert not new.learned
+    new.take_over(old.dump())
+    assert new.learned
+    told = changes(fleet.run(new, [2.0] * 5 + [1.0] * 80 + [2.0] * 40))
+    assert [a.change for _, a in told] == [RAISED, RETURNED, RAISED]
+    assert told[0][0] == 0
+    assert told[0][1].key == told[1][1].key == told[2][1].key == open_alarm.key
+    new.acknowledge(open_alarm.key)
+    old.acknowledge(open_alarm.key)
+    again, meanwhile = (changes(fleet.run(d, [1.0] * 80 + [2.0] * 40))[-1][1].key for d in (new, old))
+    assert len({open_alarm.key, again, meanwhile}) == 3
+
+
+def test_an_alarm_that_was_over_stays_over_for_the_device_that_takes_over(fleet, changes):
+    old, new = fleet.detector(), fleet.detector()
+    told = changes(fleet.run(old, [1.0] * 20 + [2.0] * 40 + [1.0] * 80))
+    new.take_over(old.dump())
+    assert changes(fleet.run(new, [1.0] * 20)) == []
+    ((_, fresh),) = changes(fleet.run(new, [2.0] * 40))
+    assert fresh.key != told[0][1].key
+
+
+def test_what_is_wrong_with_a_devices_own_sensors_is_not_taken_over_from_another(fleet):
+    old, new = fleet.detector(), fleet.detector()
+    fleet.run(old, [1.0] * 20)
+    mine = new._watch.state()["latches"]
+    mine[next(iter(mine))].key = "of this device's own sensor"
+    new.take_over(old.dump())
+    assert "of this device's own sensor" in {latch.key for latch in new._watch.state()["latches"].values()}

@@ -45,6 +45,23 @@ def test_without_a_bundle_there_is_no_assessment_and_a_later_one_finds_the_machi
     assert feed(late, [LOUDER] * 5, first=100) == feed(always, [LOUDER] * 5, first=100)
 
 
+def test_what_a_model_had_learned_of_its_own_waits_for_it_where_it_is_not_yet_there(bundle, machine):
+    """A device that replaces another knows its machines before it has their models."""
+    model = bundle("v2", config=HistoryConfig(baseline_windows=20, fast_windows=4.0, slow_windows=20.0))
+    always = Judge(machine, model)
+    feed(always, [1.0] * 40 + [LOUDER] * 20)
+    alone = Judge(machine)
+    alone.load(always.dump())
+    restarted = Judge(machine)
+    restarted.load(alone.dump())
+    late = Judge(machine, model)
+    late.load(restarted.dump())
+    assert feed(late, [LOUDER] * 5, first=60) == feed(always, [LOUDER] * 5, first=60)
+    alone.new_baseline()
+    late.load(alone.dump())
+    assert not late.learned
+
+
 @pytest.mark.parametrize("look_at", ["rms@1:fast", "peak@1:slow", "rms@1:trend", "log_age_h"])
 def test_a_model_of_fewer_features_sees_what_training_showed_it(bundle, machine, look_at):
     few = ("peak@1", "rms@1")
