@@ -17,7 +17,7 @@ from cloud.gateway.rules import OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION
 from cloud.wiring import Cloud
 from protos.forewarn.alert.v1 import alert_pb2
 from protos.forewarn.telemetry.v1 import telemetry_pb2
-from tests.cloud.gateway.device import SCHEMA, batch
+from tests.cloud.gateway.device import SCHEMA, Device, batch
 from tests.cloud.running import QUICK, assert_exactly, play, running
 from tests.edge.device_simulator import DeviceSimulator
 from tests.edge.gateway_simulator import GatewaySimulator
@@ -126,6 +126,23 @@ def test_a_device_one_version_older_or_newer_delivers_records_and_alerts(
     play(story())
     assert_exactly(opened, "edge-1", 7, range(1, 21))
     assert [a.said.key for a in opened.alerts.list()] == ["k"]
+
+
+def test_a_kind_of_record_of_a_newer_device_counts_as_stored_and_holds_nothing_up(opened: Cloud):
+    """As `state` did for a gateway of before there were copies."""
+
+    async def story() -> None:
+        device = Device()
+        async with running(opened) as gateway:
+            unknown = device.make(1)
+            unknown.MergeFromString(telemetry_pb2.Batch(width=5, values=b"bytes").SerializeToString())
+            unknown.kind = unknown.dtype = 99  # type: ignore[assignment]
+            device.make(5)
+            await device.deliver(gateway.address)
+        assert [r.reason for r in device.rejected.values()] == ["record kind 99 is not known here; update the gateway"]
+
+    play(story())
+    assert_exactly(opened, "edge-1", 7, range(2, 7))
 
 
 def test_a_device_that_left_our_version_behind_is_told_both(opened: Cloud):
