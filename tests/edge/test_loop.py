@@ -13,6 +13,7 @@ import pytest
 
 from edge import wire
 from edge.bundles import Bundles
+from edge.carry import unpack
 from edge.config import RecordsConfig
 from edge.detection import Detector
 from edge.features import Extractor
@@ -24,6 +25,7 @@ from edge.sensors.simulator import Simulator
 from edge.sources import Source
 from edge.types import Kind, Window
 from models.errors import BundleRejected, Unavailable
+from protos.forewarn.alert.v1 import alert_pb2
 from protos.forewarn.telemetry.v1 import telemetry_pb2 as pb
 from tests.edge.clocks import Clocks
 from tests.models.making import make_parts
@@ -257,6 +259,15 @@ def test_a_clock_that_jumps_is_flagged_on_each_record_and_changes_neither_order_
     undisturbed.outbox.close()
 
 
+@pytest.mark.parametrize("jump_s", [0, 365 * 86_400])
+def test_an_alarm_says_whether_the_clock_was_in_doubt(bench: Bench, jump_s: int) -> None:
+    clocks = Clocks()
+    bench.run(130, {50: lambda: setattr(clocks, "wall_s", clocks.wall_s + jump_s)}, clocks=clocks)
+    raised = [alert_pb2.Alert.FromString(entry.blob) for entry in bench.outbox.read_alerts()]
+    assert raised
+    assert {alert.quality for alert in raised} == {int(bool(jump_s))}
+
+
 def test_waiting_for_a_model_takes_no_window_before_it_is_there(bench: Bench) -> None:
     thread = threading.Thread(target=lambda: bench.run(50, wait_for_bundle=True))
     thread.start()
@@ -299,6 +310,30 @@ def test_a_full_disk_does_not_stop_the_listening(bench: Bench, monkeypatch: pyte
     monkeypatch.setattr(bench.outbox, "append", full)
     bench.run(60, {30: empty_again}, hurried=False)
     assert len(bench.times(Kind.HEALTH)) == 30
+
+
+def test_a_copy_that_found_no_room_goes_with_the_first_window_that_does(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = bench.outbox.append
+
+    def full(*arguments: object) -> object:
+        raise Unavailable("the disk is full")
+
+    steps = {25: lambda: monkeypatch.setattr(bench.outbox, "append", full)}
+    steps[35] = lambda: monkeypatch.setattr(bench.outbox, "append", append)
+    bench.run(40, steps, fault="none", hurried=False, clocks=Clocks())
+    assert bench.times(Kind.STATE) == bench.times(Kind.HEALTH)[25:26]  # window 35: those between were not kept
+    (batch,) = bench.batches(Kind.STATE)
+    (copy,) = unpack(batch.values)
+    kept = {name: bench.outbox.state(name) for name in ("judge/P-101", "detector/P-101", "extractor/P-101")}
+    assert copy.parts.keys() == kept.keys()
+    assert copy.parts != kept  # of that window, not of the last one
+
+
+def test_a_recording_sends_no_copies(bench: Bench) -> None:
+    bench.run(40, fault="none", hurried=False)
+    assert not bench.count()[Kind.STATE]
 
 
 def test_state_that_is_not_understood_is_learned_anew(bench: Bench) -> None:

@@ -42,6 +42,8 @@ def test_a_clock_that_ran_a_year_ahead_does_not_hide_what_came_after_it(opened: 
     fill_copy(opened, 1, made_s=NOW_S + 365 * DAY_S, received_s=NOW_S - DAY_S)
     fill_copy(opened, 2, made_s=NOW_S - 10)
     assert newest_of(opened, "P-101")["P-101"].endswith(b" 2")
+    Compactor("demo", opened.engine, opened.store).compact(fan_in=2)  # side by side
+    assert newest_of(opened, "P-101")["P-101"].endswith(b" 2")
 
 
 def test_what_was_made_before_a_repair_is_not_found(opened: Cloud):
