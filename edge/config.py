@@ -20,14 +20,13 @@ from edge.board import PageConfig
 from edge.detection import DetectionConfig
 from edge.features import FeaturesConfig
 from edge.recorder import FlightConfig
-from edge.sensors.kinds import Opens, understood
+from edge.sensors.kinds import Opens, Positive, understood
 from models.addresses import is_loopback
 from models.certificates import CertificateFiles
 from models.errors import ConfigurationError
 from models.zones import ZoneLimits, load_zones
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,63}")
-Positive = Annotated[float, Meta(gt=0)]
 
 
 class MachineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

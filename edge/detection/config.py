@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 YEAR_S = 365.25 * 86_400
 _STEPS = 20
@@ -13,18 +15,40 @@ _STEPS = 20
 class DetectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a machine is judged against its own healthy start; the defaults are meant to be left alone."""
 
-    false_alarms_per_year: float = 1.0  # the budget of one healthy machine
-    every_s: float = 10.0  # the measuring schedule that the budget counts on, seconds between windows
-    baseline_windows: int = 30  # windows that make the healthy start of a channel
-    smoothing_windows: float = 5.0  # time constant of the moving average, in windows
+    false_alarms_per_year: Annotated[
+        float,
+        Meta(
+            description="the budget of one healthy machine; its limits are wider than that asks for until its first "
+            "running week is over"
+        ),
+    ] = 1.0
+    every_s: Annotated[
+        float,
+        Meta(description="seconds between windows, which the budget counts on; a source's `every_seconds` goes before"),
+    ] = 10.0
+    baseline_windows: Annotated[
+        int, Meta(description="windows that make a channel's healthy start, in each regime of speed and load")
+    ] = 30
+    smoothing_windows: Annotated[float, Meta(description="time constant of the moving average, in windows")] = 5.0
     # A healthy machine's features differ by some 10 % (ln 1.1 is 0.1) between days, however steady its first minutes.
-    smallest_scale: float = 0.1
-    act_factor: float = 2.0  # zone D begins at this many times the limit of zone C
-    deadband: float = 0.2  # share of the limit that the deviation must fall below it to return to normal
-    on_delay_windows: int = 6  # windows in a row above the limit before an alarm
-    off_delay_windows: int = 30  # windows in a row below the deadband before it returns to normal
-    sensor_on_delay_windows: int = 3  # windows in a row with a sensor fault before its alarm
-    sensor_off_delay_windows: int = 10  # windows in a row without one before it returns to normal
+    smallest_scale: Annotated[
+        float,
+        Meta(description="standard deviation of a feature's logarithm that is taken at least"),
+    ] = 0.1
+    act_factor: Annotated[float, Meta(description="zone D begins at so many times the limit of zone C")] = 2.0
+    deadband: Annotated[
+        float, Meta(description="share of the limit by which the deviation must fall below it to return to normal")
+    ] = 0.2
+    on_delay_windows: Annotated[int, Meta(description="windows in a row above the limit before an alarm")] = 6
+    off_delay_windows: Annotated[
+        int, Meta(description="windows in a row below the deadband before it returns to normal")
+    ] = 30
+    sensor_on_delay_windows: Annotated[
+        int, Meta(description="windows with a sensor fault, in a row or of four times as many, before its alarm")
+    ] = 3
+    sensor_off_delay_windows: Annotated[
+        int, Meta(description="windows in a row without one before it returns to normal")
+    ] = 10
 
     def __post_init__(self) -> None:
         counts = (
@@ -34,11 +58,11 @@ class DetectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             self.sensor_on_delay_windows,
             self.sensor_off_delay_windows,
         )
-        if min(counts) < 1 or self.smoothing_windows < 1:
+        if min(counts) < 1 or not 1 <= self.smoothing_windows < math.inf:
             raise ValueError("windows are counted from 1")
-        if min(self.false_alarms_per_year, self.every_s, self.smallest_scale) <= 0:
+        if not all(0 < x < math.inf for x in (self.false_alarms_per_year, self.every_s, self.smallest_scale)):
             raise ValueError("false_alarms_per_year, every_s and smallest_scale must be above 0")
-        if self.act_factor < 1 or not 0 <= self.deadband < 1:
+        if not 1 <= self.act_factor < math.inf or not 0 <= self.deadband < 1:
             raise ValueError("act_factor must be at least 1, deadband from 0 to below 1")
 
     def limit(self, channels: int) -> float:

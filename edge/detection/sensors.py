@@ -14,6 +14,7 @@ _HEAP = 3  # a clipped end holds at least this many times the samples of the val
 _BLOCKS = 32  # parts of a window that are compared
 _SILENT = 0.03**2  # energy of a part without contact, as a share of the middle part's
 _FEWEST_LOSSES = 2  # of the contact within one window
+_SHORTEST_PART = 15  # steps: of 15,000 sound windows with shorter parts (64 to 320 samples) up to 10 % seemed silent
 _MOVING_SHARE = 0.3  # of the samples must differ from the one before, or the converter is too coarse to tell
 _SPIKE = 20.0  # jump there and back, as a multiple of the usual step from sample to sample
 _ALONE = 0.15  # what moves beside a spike, as a share of it; a strike rings on, a spike does not
@@ -75,8 +76,8 @@ def _stuck(steps: NDArray[np.float32], size: int) -> bool:
 
 
 def _interrupted(energies: NDArray[np.float32], middle: float, steps: NDArray[np.float32]) -> bool:
-    """True where the contact is lost more than once, and the converter is fine enough to tell."""
-    if np.count_nonzero(steps) < _MOVING_SHARE * steps.size:
+    """True where the contact is lost more than once, and window and converter are fine enough to tell."""
+    if steps.size < _SHORTEST_PART * _BLOCKS or np.count_nonzero(steps) < _MOVING_SHARE * steps.size:
         return False
     quiet = energies < _SILENT * middle
     losses = np.count_nonzero(quiet[1:] & ~quiet[:-1]) + int(quiet[0])

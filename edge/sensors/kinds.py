@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import msgspec
+from msgspec import Meta
 
 from edge.sensors import Sensor
 from models.errors import ConfigurationError
 
+Positive = Annotated[float, Meta(gt=0, le=1e9)]  # of a key: neither zero nor infinite
 GROUP = "forewarn.sources"
 BUILT_IN = {
     "simulator": "edge.sensors.made:SimulatorSource",

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Self
 import msgspec
 from msgspec import Meta
 
-from edge.sensors.kinds import Source, SourceConfig, Wiring
+from edge.sensors.kinds import Positive, Source, SourceConfig, Wiring
 from models.errors import ConfigurationError, RecordingRejected
 
 if TYPE_CHECKING:
     from edge.sensors.recording import Recording
-
-Positive = Annotated[float, Meta(gt=0)]
 
 
 class SimulatorSource(SourceConfig, frozen=True, kw_only=True, tag="simulator"):

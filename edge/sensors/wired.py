@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,12 +10,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from edge.sensors.formats.options import BearingConfig
-from edge.sensors.kinds import SourceConfig, Wiring
-from edge.types import Bearing, Channel, ChannelKind, Machine
+from edge.sensors.bearing import BearingConfig, bearing_of
+from edge.sensors.kinds import Positive, SourceConfig, Wiring
+from edge.types import Channel, ChannelKind, Machine
 from models.errors import ConfigurationError
 
-Positive = Annotated[float, Meta(gt=0)]
+_SLOWEST_HZ = 1.0  # of a waveform: what nobody said, or no waveform
 
 
 class ChannelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -25,9 +26,15 @@ class ChannelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         Literal["waveform", "scalar"], Meta(description="waveform: fast enough for a spectrum; scalar: slow")
     ] = "waveform"
     unit: Annotated[str, Meta(description="physical: g, m/s2, mm/s, C, bar, ...")] = "1"
-    rate_hz: Annotated[Positive, Meta(description="samples a second; a waveform's must be true")] = 1.0
+    rate_hz: Annotated[Positive, Meta(description="samples a second; a waveform's must be said, and be true")] = 1.0
     scale: Annotated[float, Meta(description="units a count; 1 where values come in units")] = 1.0
     offset: Annotated[float, Meta(description="units, added after scaling")] = 0.0
+
+    def __post_init__(self) -> None:
+        if self.kind == "waveform" and self.rate_hz <= _SLOWEST_HZ:
+            raise ValueError(f"channel {self.name!r} needs its `rate_hz`: frequencies are reckoned with it")
+        if not (math.isfinite(self.scale) and self.scale and math.isfinite(self.offset)):
+            raise ValueError(f"channel {self.name!r} has a `scale` of 0, or one that is not finite")
 
 
 class LiveConfig(SourceConfig, frozen=True, kw_only=True):
@@ -38,7 +45,11 @@ class LiveConfig(SourceConfig, frozen=True, kw_only=True):
     ]
     speed_rpm: Annotated[Positive | None, Meta(description="of the shaft, where it is steady")] = None
     bearing: Annotated[
-        BearingConfig | None, Meta(description="balls, ball_diameter, pitch_diameter, contact_angle_deg")
+        BearingConfig | str | None,
+        Meta(
+            description="maker and number of one in edge/sensors/bearings.toml, or a table with balls, ball_diameter, "
+            "pitch_diameter and contact_angle_deg (0 where it is absent)"
+        ),
     ] = None
     every_seconds: Annotated[Positive | None, Meta(description="time between windows, where it is known")] = None
     buffer_windows: Annotated[
@@ -55,20 +66,16 @@ class LiveConfig(SourceConfig, frozen=True, kw_only=True):
                 raise ConfigurationError(
                     f"channel {name!r} is there twice", where=f"machine {wiring.name}", mend="name each channel once"
                 )
-        b = self.bearing
+        try:
+            bearing = bearing_of(self.bearing)
+        except ConfigurationError as e:
+            raise ConfigurationError(e.what, where=f"machine {wiring.name}", mend=e.mend) from e
         return Machine(
             name=wiring.name,
             machine_class=wiring.machine_class,
             channels=described(self.channels),
             speed_rpm=self.speed_rpm,
-            bearing=Bearing(
-                balls=b.balls,
-                ball_diameter=b.ball_diameter,
-                pitch_diameter=b.pitch_diameter,
-                contact_angle_deg=b.contact_angle_deg,
-            )
-            if b
-            else None,
+            bearing=bearing,
             line=wiring.line,
         )
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from edge.bearings import fault_frequencies
 from edge.config import CloudLinkConfig, EdgeConfig, check_config, load_config, zones_of
 from edge.reference import reference
+from edge.sources import open_sources
 from models.errors import ConfigurationError
 
 GOOD = """
@@ -56,6 +58,66 @@ def test_a_wrong_key_is_refused_with_file_and_path(tmp_path: Path, change: tuple
         load_config(file)
     assert refused.value.where == str(file)
     assert said in refused.value.what
+
+
+LIVE = """
+device = "edge-7"
+[[machine]]
+name = "P-101"
+[machine.source]
+kind = "push"
+listen = "127.0.0.1:7070"
+speed_rpm = 1485
+bearing = "SKF 6205-2RS JEM"
+channels = [{ name = "drive end", unit = "g", rate_hz = 25600, scale = 0.000488 }]
+[detection]
+every_s = 10.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            ('"SKF 6205-2RS JEM"', "{ balls = 9, ball_diameter = 39, pitch_diameter = 8 }"),
+            "is not below pitch_diameter",
+        ),
+        (('"SKF 6205-2RS JEM"', "{ balls = 99, ball_diameter = 8, pitch_diameter = 39 }"), "so many balls do not fit"),
+        ((", rate_hz = 25600", ""), "'drive end' needs its `rate_hz`"),
+        (("rate_hz = 25600", "rate_hz = inf"), "$.machine[0].source.channels[0].rate_hz"),
+        (("scale = 0.000488", "scale = 0"), "'drive end' has a `scale` of 0"),
+        (("speed_rpm = 1485", "speed_rpm = inf"), "$.machine[0].source.speed_rpm"),
+        (("every_s = 10.0", "every_s = nan"), "every_s and smallest_scale must be above 0 - at `$.detection`"),
+    ],
+)
+def test_a_wiring_that_cannot_be_true_is_refused(tmp_path: Path, change: tuple[str, str], said: str) -> None:
+    assert load_config(write(tmp_path, LIVE)).machine
+    with pytest.raises(ConfigurationError) as refused:
+        load_config(write(tmp_path, LIVE.replace(*change, 1)))
+    assert said in refused.value.what
+
+
+def test_a_bearing_is_known_by_its_makers_number_or_by_its_geometry(tmp_path: Path) -> None:
+    numbers = (
+        '"SKF 6205-2RS JEM"',
+        '"skf 6205 2rs-jem"',
+        "{ balls = 9, ball_diameter = 7.94, pitch_diameter = 39.04 }",
+    )
+    configs = [load_config(write(tmp_path, LIVE.replace(numbers[0], number))) for number in numbers]
+    one, other, described = (open_sources(c.machine)[0].sensor.machine.bearing for c in configs)
+    assert one == other == described
+    assert one is not None
+    shown = fault_frequencies(one, 60.0)  # as the Bearing Data Center publishes them, for a shaft of 1 Hz
+    assert [shown[line] for line in ("bpfo", "bpfi", "ftf")] == pytest.approx([3.5848, 5.4152, 0.39828], rel=1e-3)
+    assert 2 * shown["bsf"] == pytest.approx(4.7135, rel=1e-3)
+
+
+def test_an_unknown_number_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, LIVE.replace("SKF 6205-2RS JEM", "ACME 1")))
+    with pytest.raises(ConfigurationError, match="no bearing 'ACME 1' in the catalogue") as refused:
+        open_sources(config.machine)
+    assert refused.value.where == "machine P-101"
+    assert "LDK UER204" in refused.value.mend
 
 
 @pytest.mark.parametrize(

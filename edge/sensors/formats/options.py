@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 
-from edge.types import Bearing, Channel, ChannelKind, Machine
-from models.errors import RecordingRejected
+from edge.sensors.bearing import BearingConfig, bearing_of
+from edge.types import Channel, ChannelKind, Machine
+from models.errors import ConfigurationError, RecordingRejected
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._ -]")
 
@@ -20,15 +20,6 @@ class Options(msgspec.Struct, frozen=True):
 
     machine_class: str = "bearing"
     window_samples: int = 8192  # of continuous recordings; a remainder of more than half is kept
-
-
-class BearingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Geometry of the bearing; lengths in any one unit."""
-
-    balls: Annotated[int, msgspec.Meta(gt=0)]
-    ball_diameter: Annotated[float, msgspec.Meta(gt=0)]
-    pitch_diameter: Annotated[float, msgspec.Meta(gt=0)]
-    contact_angle_deg: float = 0.0
 
 
 class Sidecar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,7 +33,7 @@ class Sidecar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     units: dict[str, str] = {}
     speed_rpm: float | None = None
     window_samples: int | None = None
-    bearing: BearingConfig | None = None
+    bearing: BearingConfig | str | None = None  # geometry, or a number of edge/sensors/bearings.toml
 
 
 def sidecar(path: Path) -> Sidecar:
@@ -58,10 +49,10 @@ def sidecar(path: Path) -> Sidecar:
         value = getattr(found, key)
         if value is not None and not value > 0:
             raise RecordingRejected(f"{key} is {value}", where=str(file), mend="give a value above 0")
-    if found.bearing is not None and found.bearing.ball_diameter >= found.bearing.pitch_diameter:
-        raise RecordingRejected(
-            "bearing.ball_diameter is not below bearing.pitch_diameter", where=str(file), mend="correct the geometry"
-        )
+    try:
+        bearing_of(found.bearing)
+    except ConfigurationError as e:
+        raise RecordingRejected(e.what, where=str(file), mend=e.mend) from e
     return found
 
 
@@ -101,13 +92,12 @@ class Source:
 
     def machine(self, channels: tuple[Channel, ...]) -> Machine:
         """The machine that was recorded."""
-        b = self.described.bearing
         return Machine(
             name=machine_name(self.described.name or self.path.stem),
             machine_class=self.described.machine_class or self.options.machine_class,
             channels=channels,
             speed_rpm=self.described.speed_rpm,
-            bearing=Bearing(**msgspec.structs.asdict(b)) if b is not None else None,
+            bearing=bearing_of(self.described.bearing),
         )
 
 

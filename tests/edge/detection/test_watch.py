@@ -45,6 +45,14 @@ def test_a_sensor_fault_is_seen_in_its_samples(samples, fault):
     assert waveform_fault(np.asarray(samples, np.float32)) == fault
 
 
+@pytest.mark.parametrize("size", [64, 256, 512])
+def test_a_short_window_of_a_sound_sensor_shows_no_fault(size):
+    smooth = np.fft.rfft(RANDOM.standard_normal((300, 4 * size)))
+    smooth[:, size // 8 :] = 0.0  # 1/16 of Nyquist: a machine that is measured at 1 kHz
+    windows = [*RANDOM.standard_normal((300, size)), *np.fft.irfft(smooth)[:, size : 2 * size]]
+    assert {waveform_fault(w.astype(np.float32)) for w in windows} == {""}
+
+
 def test_a_simulated_life_of_a_bearing_shows_no_sensor_fault():
     simulator = Simulator("m", seed=4, fault="outer_race", life_s=2000.0, speed=None)
     found = {waveform_fault(w.samples[a]) for w in simulator.windows() for a in ("horizontal", "vertical")}

@@ -135,7 +135,7 @@ def test_a_defect_is_raised_where_the_windows_are_taken_and_an_absence_is_not(tm
     ("keys", "module"),
     [
         ({"kind": "mqtt", "host": "h", "topic": "t"}, "mqtt"),
-        ({"kind": "opcua", "url": "opc.tcp://h", "channels": [{"name": "x", "node": "i=1"}]}, "opcua"),
+        ({"kind": "opcua", "url": "opc.tcp://h", "channels": [{"name": "x", "rate_hz": 1e3, "node": "i=1"}]}, "opcua"),
     ],
 )
 def test_a_kind_whose_extra_is_missing_says_which_to_install(keys, module, monkeypatch):
@@ -144,7 +144,7 @@ def test_a_kind_whose_extra_is_missing_says_which_to_install(keys, module, monke
         opened(**keys)
 
 
-@pytest.mark.parametrize("topics", [{}, {"topic": "a/#"}, {"topic": "a", "channels": [{"name": "x", "topic": "a"}]}])
+@pytest.mark.parametrize("topics", [{}, {"topic": "a/#"}, {"topic": "a", "channels": [{**ONE[0], "topic": "a"}]}])
 def test_topics_must_be_there_and_name_one_thing_each(topics):
     with pytest.raises(ConfigurationError, match="topic"):
         opened(kind="mqtt", host="h", **topics)
@@ -157,7 +157,7 @@ def test_what_the_broker_retained_is_not_taken(mosquitto):
         single("old/x", json.dumps([value]), qos=1, retain=retain, hostname="127.0.0.1", port=mosquitto.port)
 
     publish(1, retain=True)
-    channels = [{"name": "x", "topic": "old/x"}]
+    channels = [{**ONE[0], "topic": "old/x"}]
     with capture_logs() as logs:
         sensor = opened(kind="mqtt", host="127.0.0.1", port=mosquitto.port, channels=channels)
 

@@ -102,6 +102,7 @@ def test_a_sidecar_says_what_the_file_does_not(tmp_path, find) -> None:
         ("not toml", "pump.toml"),
         ("bearing = { balls = 0, ball_diameter = 1, pitch_diameter = 2 }", "balls"),
         ("bearing = { balls = 9, ball_diameter = 3, pitch_diameter = 2 }", "ball_diameter"),
+        ("bearing = 'ACME 1'", "no bearing 'ACME 1'"),
     ],
 )
 def test_a_wrong_sidecar_is_refused_by_key(tmp_path, find, described: str, what: str) -> None:
