@@ -24,6 +24,7 @@ from edge.clock import DeviceClock
 from edge.config import EdgeConfig, certificates_of, zones_of
 from edge.detection import Detector
 from edge.features import Extractor
+from edge.health import HealthCheck
 from edge.keeper import Keeper
 from edge.ledger import Ledger
 from edge.loop import MachineLoop, Order
@@ -81,6 +82,7 @@ class Agent:
         learners = [(loop.machine.name, loop) for loop in self._loops]
         self._recall = Recall(self._link.channel, self._identity, learners, self._on_copy)
         self._status = StatusPage(self._meter, self.wrong)
+        self._health = HealthCheck(self.wrong)
         self.rejected: list[RecordingRejected] = []  # recordings that turned out bad while they were replayed
 
     def _gap(self, ranges: Sequence[Range], reason: str) -> Parcel:
@@ -213,6 +215,8 @@ class Agent:
             background.append(asyncio.create_task(_keep_running("updater", self._updater.run)))
         if self._config.status_port and (port := await self._status.start(self._config.status_port)):
             _log.info("status page", address=f"http://127.0.0.1:{port}")
+        if self._config.health_port and (port := await self._health.start(self._config.health_port)):
+            _log.info("health check", address=f"127.0.0.1:{port}")
         if every_s := watchdog_s():
             background.append(asyncio.create_task(self._watch(every_s)))
         notify("READY=1")
@@ -228,6 +232,7 @@ class Agent:
             notify("STOPPING=1")
             await self._stop_listening(listening)
             await self._status.stop()
+            await self._health.stop()
             for task in (*background, *listening, stop):
                 task.cancel()
             await asyncio.gather(*background, *listening, stop, return_exceptions=True)

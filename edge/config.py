@@ -141,6 +141,14 @@ class EdgeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     status_port: Annotated[
         int, Meta(ge=0, le=65_535, description="of 127.0.0.1, where `/metrics` and `/healthz` are served; 0: nowhere")
     ] = 0
+    health_port: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=65_535,
+            description="of 127.0.0.1, for gRPC's health check (grpc.health.v1); 0: nowhere",
+        ),
+    ] = 0
     stop_seconds: Annotated[Positive, Meta(description="on SIGTERM, how long to go on delivering what is kept")] = 10.0
     machine: Annotated[tuple[MachineConfig, ...], Meta(description="one `[[machine]]` table each")] = ()
     outbox: OutboxConfig = OutboxConfig()

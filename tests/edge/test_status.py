@@ -12,8 +12,11 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from edge.health import HealthCheck
 from edge.meter import Meter
 from edge.notify import notify, watchdog_s
 from edge.status import StatusPage
@@ -85,6 +88,33 @@ def test_a_head_without_end_is_cut_off():
     assert asyncio.run(ask()) == b""
 
 
+def asked(port: int, service: str = "") -> int:
+    """The status that gRPC's own health client is told."""
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        request = health_pb2.HealthCheckRequest(service=service)
+        return health_pb2_grpc.HealthStub(channel).Check(request, timeout=5).status
+
+
+def test_grpcs_own_client_is_told_how_the_device_is():
+    async def ask() -> None:
+        wrong: list[str] = []
+        check = HealthCheck(lambda: wrong)
+        port = await check.start(0)
+        assert await HealthCheck(lambda: wrong).start(port) == 0, "a taken port is no error"
+        assert await asyncio.to_thread(asked, port) == health_pb2.HealthCheckResponse.SERVING
+        wrong.append("P-1: stuck")
+        assert await asyncio.to_thread(asked, port) == health_pb2.HealthCheckResponse.NOT_SERVING
+        with pytest.raises(grpc.RpcError) as refused:
+            await asyncio.to_thread(asked, port, "P-1")
+        assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+        await check.stop()
+        with pytest.raises(grpc.RpcError) as gone:
+            await asyncio.to_thread(asked, port)
+        assert gone.value.code() is grpc.StatusCode.UNAVAILABLE
+
+    asyncio.run(ask())
+
+
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[socket.socket]:
     """The service manager's side of sd_notify."""
@@ -135,12 +165,13 @@ def all_stored(found: dict[str, float]) -> bool:
 
 
 def test_a_running_agent_counts_every_leg_and_tells_its_manager(tmp_path, gateway, manager, monkeypatch):
-    with socket.socket() as free:
+    with socket.socket() as free, socket.socket() as other:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        other.bind(("127.0.0.1", 0))
+        port, health_port = free.getsockname()[1], other.getsockname()[1]
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     monkeypatch.setenv("WATCHDOG_USEC", "400000")
-    agent = AgentProcess(tmp_path, gateway, windows=40, tail=f"status_port = {port}")
+    agent = AgentProcess(tmp_path, gateway, windows=40, tail=f"status_port = {port}\nhealth_port = {health_port}")
     agent.start("--stay")
     try:
         assert manager.recv(100) == b"READY=1"
@@ -153,6 +184,7 @@ def test_a_running_agent_counts_every_leg_and_tells_its_manager(tmp_path, gatewa
             found = values(port)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
             assert answer.read() == b"ok\n"
+        assert asked(health_port) == health_pb2.HealthCheckResponse.SERVING
         agent.send(signal.SIGTERM)
         assert agent.wait() == 0
     finally:
