@@ -125,6 +125,8 @@ _FEATURES = {
     "prominence_bpfo@1": "Outer ring's line stands out by",
     "prominence_bpfi@1": "Inner ring's line stands out by",
     "prominence_bsf@1": "Rolling elements' line stands out by",
+    "sideband_bpfi@1": "Sidebands of the inner ring's line stand out by",
+    "sideband_bsf@1": "Sidebands of the rolling elements' line stand out by",
     "frequency_bpfo@1": "Outer ring's line found at",
     "frequency_bpfi@1": "Inner ring's line found at",
     "frequency_bsf@1": "Rolling elements' line found at",

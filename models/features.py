@@ -242,6 +242,20 @@ FREQUENCY = tuple(
     )
     for line, sought in _SOUGHT.items()
 )
+_CARRIED = {"bpfi": ("BPFI", "shaft"), "bsf": ("2 x BSF", "cage")}
+SIDEBAND = tuple(
+    FeatureSpec(
+        f"sideband_{line}@1",
+        "1",
+        _D,
+        f"mean ln(power over floor) one {carrier} rate below and above {sought} and harmonics in that spectrum, less "
+        "that beside other rates: the damage turns through the load zone",
+        _RANDALL,
+        _UNBROKEN,
+        _AT_ALARMS,
+    )
+    for line, (sought, carrier) in _CARRIED.items()
+)
 PROFILE = tuple(
     FeatureSpec(
         f"profile{band}@1",
@@ -267,6 +281,6 @@ FAMILIES = {
     "Slow channels": SCALAR + RESIDUAL,
     "What a model says": ASSESSMENT,
     "What the baseline says": HEALTH,
-    "A bearing's diagnosis": DIAGNOSED + FREQUENCY,
+    "A bearing's diagnosis": DIAGNOSED + FREQUENCY + SIDEBAND,
 }
 CATALOGUE = {spec.id: spec for family in FAMILIES.values() for spec in family}

@@ -28,6 +28,8 @@ FEWEST_REVOLUTIONS = 16  # of 1,500 records of white noise of 12 revolutions 6 n
 SLIP = 0.015  # rolling elements slip: a line is sought within 1.5 % of where geometry puts it
 # A ball turns its damage in and out of the track, so its higher harmonics are the first to be smeared away.
 HARMONICS = {"bpfo": 4, "bpfi": 4, "bsf": 2}
+# What carries the damage through the load zone modulates its line; an outer ring stands still.
+CARRIER = {"bpfi": "shaft", "bsf": "cage"}
 _SHARING = (1, 2, 3, 4, 1 / 2, 1 / 3, 1 / 4, 2 / 3, 3 / 2, 3 / 4, 4 / 3)  # ratios of rates that share harmonics
 _OTHERS = 150  # rates that the candidates are compared with
 _RANGE = (0.6, 1.5)  # of the lowest and the highest candidate: where those other rates lie
@@ -46,6 +48,7 @@ class FoundLine:
     found_hz: float  # where within the slip the harmonics agree best
     prominence: float  # about 0 +- 0.2 without a fault
     rival: float = 0.0  # the largest prominence of the other rates that have nothing to do with this one
+    sidebands: float | None = None  # as `prominence`, of what lies beside the harmonics; None without a CARRIER
 
 
 def segment_length(samples: int, rate_hz: float, speed_rpm: float) -> int | None:
@@ -85,6 +88,7 @@ def found_lines(
     level = _log_level(power, step, shaft_hz)
     lowest, largest = min(expected.values()), max(expected.values())
     others = np.linspace(_RANGE[0] * lowest, _RANGE[1] * largest, _OTHERS)
+    carriers = {"shaft": shaft_hz, "cage": fault_frequencies(bearing, speed_rpm)["ftf"]}
     away = np.all([np.abs(others / hz - 1.0) > 2.5 * SLIP for hz in expected.values()], axis=0)
     found = []
     for line, hz in expected.items():
@@ -93,7 +97,11 @@ def found_lines(
         usual = float(median(around))
         strange = around[~_related(others[away], float(at), shaft_hz)]
         rival = float(strange.max()) - usual if strange.size else 0.0
-        found.append(FoundLine(line, hz, float(at), float(score) - usual, rival))
+        sidebands = None
+        if line in CARRIER:
+            beside = _beside(level, step, np.array([at, *others[away]]), HARMONICS[line], carriers[CARRIER[line]])
+            sidebands = float(beside[0]) - float(median(beside[1:]))
+        found.append(FoundLine(line, hz, float(at), float(score) - usual, rival, sidebands))
     return tuple(found)
 
 
@@ -132,6 +140,14 @@ def _log_level(power: Array, step_hz: float, shaft_hz: float) -> Array:
     level[from_shaft <= 2 * step_hz + _SPEED_ERROR * hz] = 0.0
     level[1:-1] = np.maximum(np.maximum(level[:-2], level[2:]), level[1:-1])
     return level
+
+
+def _beside(level: Array, step_hz: float, rates: Array, harmonics: int, carrier_hz: float) -> Array:
+    """(k,) rates -> the mean level one carrier's rate below and above each one's harmonics."""
+    centres = rates[:, None] * np.arange(1, harmonics + 1)
+    bins = np.rint(np.concatenate([centres - carrier_hz, centres + carrier_hz], axis=1) / step_hz).astype(np.intp)
+    mean: Array = level[np.minimum(np.abs(bins), level.size - 1)].mean(axis=1)
+    return mean
 
 
 def _comb(level: Array, step_hz: float, rates: Array, harmonics: int) -> tuple[Array, Array]:

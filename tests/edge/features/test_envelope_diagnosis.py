@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edge.detection.bearing_part import SIDEBANDS_FROM
 from edge.features.envelope_diagnosis import candidates, found_lines, segment_length, squared_envelope_spectrum
 from tests.edge.features.conftest import BEARING
 
@@ -40,6 +41,21 @@ def test_the_line_of_the_damaged_part_stands_out_and_is_found_where_it_slipped_t
     assert first.prominence > 2.0
     assert second.prominence < 0.6 * first.prominence
     assert first.found_hz == pytest.approx(hz, rel=0.004)
+
+
+@pytest.mark.parametrize(("depth", "carried"), [(0.0, False), (0.6, True)])
+def test_sidebands_stand_out_where_the_shaft_carries_the_damage_through_the_load_zone(depth, carried):
+    found = found_lines([impacts(candidates(BEARING, RPM)["bpfi"], depth=depth)], RATE_HZ, BEARING, RPM)
+    outer, inner, ball = found
+    assert (inner.sidebands > SIDEBANDS_FROM) is carried
+    assert outer.sidebands is None
+    assert ball.sidebands < SIDEBANDS_FROM
+
+
+def test_the_sidebands_of_noise_do_not_stand_out():
+    records = np.random.default_rng(8).standard_normal((20, 24_000))
+    found = [found_lines([r], RATE_HZ, BEARING, RPM) for r in records]
+    assert max(f.sidebands for lines in found for f in lines[1:]) < SIDEBANDS_FROM
 
 
 def test_noise_and_a_rate_that_is_no_line_of_this_bearing_stand_out_nowhere():

@@ -162,10 +162,13 @@ def diagnosis() -> Iterator[Compared]:
         assert found is not None
         expected = lines_by_definition(x.astype(np.float64), {f.line: f.expected_hz for f in found})
         for f in found:
-            prominence, hz, rival = expected[f.line]
+            prominence, hz, rival, sidebands = expected[f.line]
             yield Compared(f"rival_{f.line}@1", f.rival, rival, 1.0)
             yield Compared(f"prominence_{f.line}@1", f.prominence, prominence, 1.0)
             yield Compared(f"frequency_{f.line}@1", f.found_hz, hz, 1.0)
+            if f.line != "bpfo":
+                assert f.sidebands is not None
+                yield Compared(f"sideband_{f.line}@1", f.sidebands, sidebands, 1.0)
 
 
 def profile_by_scipy(x: np.ndarray) -> np.ndarray:
@@ -177,8 +180,8 @@ def profile_by_scipy(x: np.ndarray) -> np.ndarray:
     return logs - logs.mean()
 
 
-def lines_by_definition(x: np.ndarray, expected_hz: dict[str, float]) -> dict[str, tuple[float, float, float]]:
-    """Prominence, frequency and rival of each line, by loops: pre-whitening, squared envelope, floor, combs."""
+def lines_by_definition(x: np.ndarray, expected_hz: dict[str, float]) -> dict[str, tuple[float, float, float, float]]:
+    """Prominence, frequency, rival and sidebands of each line, by loops: whitening, squared envelope, floor, combs."""
     shaft = RPM / 60.0
     n = min(x.size, int(64 * RATE / shaft))
     n -= n % (1 << (n.bit_length() - 6))
@@ -211,6 +214,11 @@ def lines_by_definition(x: np.ndarray, expected_hz: dict[str, float]) -> dict[st
         scores = [np.mean([level[min(round(h * f / step), end - 1)] for h in range(1, harmonics + 1)]) for f in tried]
         return max(scores), tried[int(np.argmax(scores))]
 
+    def beside(hz: float, harmonics: int, carrier: float) -> float:
+        sides = [h * hz + side for h in range(1, harmonics + 1) for side in (-carrier, carrier)]
+        return float(np.mean([level[min(abs(round(side / step)), end - 1)] for side in sides]))
+
+    cage = shaft / 2 * (1 - BEARING.ball_diameter / BEARING.pitch_diameter)
     others = np.linspace(0.6 * min(expected_hz.values()), 1.5 * max(expected_hz.values()), 150)
     others = [f for f in others if all(abs(f / hz - 1) > 2.5 * SLIP for hz in expected_hz.values())]
     found = {}
@@ -219,7 +227,11 @@ def lines_by_definition(x: np.ndarray, expected_hz: dict[str, float]) -> dict[st
         around = [comb(f, HARMONICS[line], max(others))[0] for f in others]
         strange = [a for a, f in zip(around, others, strict=True) if not related(f / at, shaft / at)]
         usual = np.median(around)
-        found[line] = (float(score - usual), at, float(max(strange) - usual) if strange else 0.0)
+        carrier = cage if line == "bsf" else shaft
+        sidebands = beside(at, HARMONICS[line], carrier) - np.median(
+            [beside(f, HARMONICS[line], carrier) for f in others]
+        )
+        found[line] = (float(score - usual), at, float(max(strange) - usual) if strange else 0.0, float(sidebands))
     return found
 
 
@@ -262,7 +274,7 @@ CASES: dict[str, tuple[Callable[..., Iterator[Compared]], frozenset[str]]] = {
     "orders": (orders_without_a_velocity, ids(catalogue.ORDER_RMS)),
     "tracked": (tracked_orders, ids(catalogue.TRACKED_ORDER)),
     "slow": (slow_channels, ids(catalogue.SCALAR, catalogue.RESIDUAL)),
-    "diagnosis": (diagnosis, ids(catalogue.DIAGNOSED, catalogue.FREQUENCY)),
+    "diagnosis": (diagnosis, ids(catalogue.DIAGNOSED, catalogue.FREQUENCY, catalogue.SIDEBAND)),
     "deviation": (deviation, ids(catalogue.HEALTH)),
 }
 
