@@ -58,10 +58,10 @@ def listen(recording: Recording) -> tuple[Verdict, list[FeatureRow], float]:
     machine = recording.machine
     assert machine.speed_rpm is not None
     assert machine.bearing is not None
-    recent, extractor, rows = Recent(machine, machine.speed_rpm), Extractor(machine), []
+    recent, extractor, rows = Recent(machine), Extractor(machine), []
     for reading in recording.read():
         window = Window(machine=machine.name, time_ns=reading.offset_ns, samples=reading.samples)
-        recent.add(window)
+        recent.add(window, machine.speed_rpm)
         rows += extractor.extract(window)
     began = time.perf_counter()
     verdict = diagnose(recent.stretches(), machine.bearing, machine.speed_rpm)

@@ -21,7 +21,7 @@ from edge.features import Extractor
 from edge.sensors.regimes import Regimes
 from edge.sensors.simulator import AXES, Simulator
 from edge.types import FeatureRow, Kind, Schema, Window
-from models.features import SCALAR
+from models.features import BEARING, SCALAR
 
 Array = NDArray[np.float64]
 EVERY_S = 10.0
@@ -30,6 +30,7 @@ _SWAY_S = (1700.0, 5300.0)  # the simulator's slow waves in speed and load that 
 _CHUNK = 8192
 _BLOCK = 20  # consecutive windows that are simulated, and drawn, together
 _SLOW = Schema(tuple(s.id for s in SCALAR), ("=", "=/min"))
+_LINES = frozenset(s.id for s in BEARING)  # not judged, and some come at some speeds only
 QUANTILES = (0.01, 0.5, 0.99)
 
 
@@ -55,8 +56,10 @@ class DrawnMachine:
         logs = []
         for i in index.tolist():
             rows = {r.channel: r for r in self._extractor.extract(self.simulator.window(i))}
-            self.schema = rows[AXES[0]].schema
-            logs.append(np.concatenate([rows[a].values for a in AXES]))
+            whole = rows[AXES[0]].schema
+            kept = [k for k, c in enumerate(whole.columns) if c not in _LINES]
+            self.schema = Schema(tuple(whole.columns[k] for k in kept), tuple(whole.units[k] for k in kept))
+            logs.append(np.concatenate([rows[a].values[kept] for a in AXES]))
         return index * EVERY_S, np.log(np.maximum(np.abs(np.array(logs, np.float64)), 1e-12))
 
     def _basis(self, times: Array) -> Array:

@@ -72,7 +72,8 @@ BEARING = tuple(
         "over the median of that spectrum up to 1/8 of Nyquist",
         _RANDALL,
         "speed, bearing geometry, a window of 4 periods of the line",
-        "speed or geometry is unknown; the window cannot tell the line from the shaft or another line",
+        "geometry or speed is unknown, or its channel says nothing, a standstill or a change of over 2 % in the "
+        "window; the window cannot tell the line from the shaft or another line",
     )
     for line in ("bpfo", "bpfi", "bsf", "ftf")
 )

@@ -29,6 +29,7 @@ from edge.detection.trigger import ACT, NORMAL, WARN, Limits, Trigger
 from edge.detection.watch import SensorWatch
 from edge.detection.wiring import WiringWatch
 from edge.features.recent import Recent
+from edge.features.speed import ShaftSpeed
 from edge.types import Alarm, AlarmChange, Assessment, ChannelKind, Evidence, FeatureRow, Kind, Machine, Window
 from models.manifest import Thresholds
 
@@ -50,7 +51,8 @@ class Detector:
         self._own, self._model = Trigger(), Trigger()
         self._model_limits: tuple[Thresholds, Limits] | None = None  # of the model that spoke last
         self._latch = Latch(machine.name)
-        self._recent = Recent(machine, machine.speed_rpm) if machine.bearing and machine.speed_rpm else None
+        self._speed = ShaftSpeed(machine)
+        self._recent = Recent(machine) if machine.bearing and self._speed.known else None
         self._named: tuple[str, str] | None = None  # part and fault given to the alarm that is alive
         self._watch, self._wiring, self._regimes = SensorWatch(machine, c), WiringWatch(), RegimeWatch(machine)
         self._by_model = False  # whether the model, not the baseline, spoke when the alarm last rose
@@ -78,7 +80,7 @@ class Detector:
         heard = [r for r in rows if r.kind is Kind.FEATURES and r.channel not in unheard]
         alarms = self._watch.update(window, self._listen(heard, regime) if regime is not None else None)
         if self._recent is not None:
-            self._recent.add(window, self._watch.faulty)
+            self._recent.add(window, self._speed.of(window), self._watch.faulty)
         judged = []
         if regime is not None:
             told = [r.channel for r in heard if r.channel not in self._watch.faulty]
@@ -185,10 +187,10 @@ class Detector:
 
     def _diagnose(self, change: AlarmChange) -> Verdict:
         """What the lines of the last samples say; only when an alarm rises, for it costs some 50 ms a channel."""
-        m = self.machine
-        if self._recent is None or m.bearing is None or not m.speed_rpm or change is AlarmChange.RETURNED_TO_NORMAL:
+        bearing, recent = self.machine.bearing, self._recent
+        if bearing is None or recent is None or not recent.speed_rpm or change is AlarmChange.RETURNED_TO_NORMAL:
             return Verdict(None, reason=TOO_SHORT)
-        return diagnose(self._recent.stretches(), m.bearing, m.speed_rpm)
+        return diagnose(recent.stretches(), bearing, recent.speed_rpm)
 
     def _part_and_fault(self, change: AlarmChange, told: Told, *, looked_at: bool) -> tuple[str, str]:
         """What was told first; a name stays with its alarm until the alarm is over, or physics knows better."""

@@ -9,10 +9,10 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from edge.features.speed import RPM
 from edge.types import ChannelKind, FeatureRow, Kind, Machine
 
 SPEED_STEP, LOAD_STEP = 0.1, 0.2  # width of a cell in logarithms: a vibration that goes with speed squared moves 20 %
-_SPEED_UNITS = ("rpm", "r/min", "1/min", "min-1")
 _SPEED_NAMES, _LOAD_NAMES = ("speed",), ("load", "torque", "power")
 _STANDSTILL = 0.1  # of the highest speed seen: below, a machine says nothing about its bearings
 _IDLE = 0.1  # of the highest load seen: below, loads are one
@@ -33,7 +33,7 @@ class RegimeWatch:
 
     def __init__(self, machine: Machine) -> None:
         slow = [c for c in machine.channels if c.kind is ChannelKind.SCALAR]
-        speeds = [c.name for c in slow if c.unit in _SPEED_UNITS or c.name.lower() in _SPEED_NAMES]
+        speeds = [c.name for c in slow if c.unit in RPM or c.name.lower() in _SPEED_NAMES]
         loads = [c.name for c in slow if c.name.lower() in _LOAD_NAMES]
         self._speed, self._load = "".join(speeds[:1]), "".join(loads[:1])
         self.known = bool(speeds or loads)

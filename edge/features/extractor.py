@@ -14,14 +14,15 @@ import numpy as np
 
 from edge.features.config import FeaturesConfig
 from edge.features.lines import LineFeatures
-from edge.features.long import TURNING, LongFeatures
+from edge.features.long import LongFeatures
 from edge.features.residual import Residual, explaining, is_explained
 from edge.features.scalar import Trend
+from edge.features.speed import TURNING, ShaftSpeed
 from edge.features.waveform import SHORTEST, WaveformPlan
 from edge.types import Channel, ChannelKind, FeatureRow, FloatArray, Kind, Machine, Quality, Schema, Window
 from models.features import RESIDUAL, SCALAR, FeatureSpec
 
-_PLANS_KEPT = 16  # lengths a channel may have at a time; a recording has one, and a shorter last window
+_PLANS_KEPT = 16  # lengths and speeds at a time; a recording has one length, and a shorter last window
 
 
 class Extractor:
@@ -42,7 +43,8 @@ class Extractor:
         }
         self._long = LongFeatures(machine, config or FeaturesConfig())
         self._lines = LineFeatures(machine)
-        self._plans: dict[tuple[float, str, int], WaveformPlan] = {}
+        self._speed = ShaftSpeed(machine)
+        self._plans: dict[tuple[float, str, int, float | None], WaveformPlan] = {}
 
     def extract(self, window: Window, wanted: Collection[str] = ()) -> list[FeatureRow]:
         """One row per channel that has samples, in the machine's order; dear features only where a model wants them.
@@ -94,11 +96,12 @@ class Extractor:
             self._residuals[name].restore(state[name])
 
     def _waveform_rows(self, window: Window) -> dict[str, FeatureRow]:
+        speed_rpm = self._speed.of(window)
         groups: dict[int, tuple[WaveformPlan, list[tuple[str, FloatArray]]]] = {}
         for name, channel in self._fast.items():
             samples = window.samples.get(name)
             if samples is not None and samples.size >= SHORTEST:
-                plan = self._plan(channel, samples.size)
+                plan = self._plan(channel, samples.size, speed_rpm)
                 groups.setdefault(id(plan), (plan, []))[1].append((name, samples))
         rows = {}
         for plan, members in groups.values():
@@ -109,13 +112,13 @@ class Extractor:
                     rows[name] = FeatureRow(name, Kind.FEATURES, plan.schema, row, window.quality_of(name))
         return rows
 
-    def _plan(self, channel: Channel, samples: int) -> WaveformPlan:
-        key = (channel.rate_hz, channel.unit, samples)
+    def _plan(self, channel: Channel, samples: int, speed_rpm: float | None) -> WaveformPlan:
+        key = (channel.rate_hz, channel.unit, samples, speed_rpm)
         plan = self._plans.get(key)
         if plan is None:
             if len(self._plans) >= _PLANS_KEPT:
                 self._plans.clear()
-            plan = self._plans[key] = WaveformPlan(self.machine, channel, samples)
+            plan = self._plans[key] = WaveformPlan(self.machine, channel, samples, speed_rpm)
         return plan
 
 

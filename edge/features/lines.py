@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edge.features.envelope_diagnosis import found_lines
 from edge.features.recent import Recent
+from edge.features.speed import ShaftSpeed
 from edge.types import FloatArray, Machine, Quality, Schema, Window
 from models.features import DIAGNOSED, PROFILE
 
@@ -28,6 +29,7 @@ class LineFeatures:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
+        self._speed = ShaftSpeed(machine)
         self._recent: Recent | None = None  # begun when they are first wanted: it holds up to 1 MiB a channel
         self._schemas: dict[int, Schema] = {}
 
@@ -39,16 +41,19 @@ class LineFeatures:
         Nothing where no wanted feature is one of these, or where the samples are too few yet.
         """
         m = self._machine
-        if m.bearing is None or not m.speed_rpm or not set(_COLUMNS) & set(wanted):
+        if m.bearing is None or not self._speed.known or not set(_COLUMNS) & set(wanted):
             self._recent = None
             return {}
         if self._recent is None:
-            self._recent = Recent(m, m.speed_rpm)
+            self._recent = Recent(m)
         marked = [n for n in window.samples if window.quality_of(n) & Quality.SENSOR_FAULT]
-        self._recent.add(window, marked)
+        now_rpm = self._speed.of(window)
+        self._recent.add(window, now_rpm, marked)
+        if now_rpm is None or self._recent.speed_rpm is None:
+            return {}
         found = {}
         for name, (rate_hz, stretches) in self._recent.stretches().items():
-            lines = found_lines(stretches, rate_hz, m.bearing, m.speed_rpm) if name in begun else None
+            lines = found_lines(stretches, rate_hz, m.bearing, self._recent.speed_rpm) if name in begun else None
             if lines is not None:
                 values = [*(f.prominence for f in lines), *(f.rival for f in lines), *profile(window.samples[name])]
                 found[name] = (self._schema(begun[name]), np.array(values, dtype=np.float32))

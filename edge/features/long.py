@@ -16,14 +16,13 @@ from edge.features import orders
 from edge.features.config import FeaturesConfig
 from edge.features.joined import Joiner, seconds_needed
 from edge.features.kurtogram import Kurtogram
+from edge.features.speed import PULSE, RPM, TURNING
 from edge.features.velocity import VelocityRms, has_velocity, measurable
 from edge.types import Channel, ChannelKind, FloatArray, Machine, Schema, Window
 from models.features import KURTOGRAM, ORDER_RMS, ORDER_VELOCITY, TRACKED_ORDER, VELOCITY, FeatureSpec
 
 Values = list[tuple[FeatureSpec, float]]
 _KEPT = 8  # lengths whose weights are kept; with a schedule there is one for each rate
-PULSE, RPM = "pulse", "rpm"  # units of the channels that know the speed
-TURNING = (PULSE, RPM)
 
 
 class LongFeatures:
@@ -110,7 +109,7 @@ class LongFeatures:
         """The configured speed in Hz; None when it is not known, or the measured one was ever off by more than 2 %."""
         if self._shaft_hz is None:
             return None
-        measured = [joined[c.name] / 60.0 for c in self._turning if c.unit == RPM and c.name in joined]
+        measured = [joined[c.name] / 60.0 for c in self._turning if c.unit in RPM and c.name in joined]
         if turning is not None:
             measured.append(np.diff(turning[1]) / np.diff(turning[0]))
         off = [np.abs(np.abs(m) - self._shaft_hz).max() for m in measured]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge.bearings import fault_frequencies
 from edge.features.bearing import EnvelopeLines, resolvable
 from edge.features.velocity import VelocityRms, measurable
-from edge.types import Channel, Machine, Schema
+from edge.types import Bearing, Channel, Machine, Schema
 from models.features import BEARING, VELOCITY, WAVEFORM
 
 FloatArray = NDArray[np.float32]
@@ -30,12 +30,12 @@ def band_edges(samples: int) -> list[int]:
 class WaveformPlan:
     """All that is known before the samples: the columns, the band edges, the weights. Not for two threads at once."""
 
-    def __init__(self, machine: Machine, channel: Channel, samples: int) -> None:
+    def __init__(self, machine: Machine, channel: Channel, samples: int, speed_rpm: float | None) -> None:
         self.samples = samples
         self.rate_hz = channel.rate_hz
         self._step_hz = channel.rate_hz / samples
         self._prepare_lines()
-        bearing = self._bearing_lines(machine)
+        bearing = self._bearing_lines(machine.bearing, speed_rpm)
         self._velocity = (
             VelocityRms(samples, channel.rate_hz, channel.unit)
             if measurable(samples, channel.rate_hz, channel.unit)
@@ -55,13 +55,13 @@ class WaveformPlan:
         self._envelope_first = edges[2]  # above 1/8 of Nyquist
         self._envelope_points = n // 2  # the band is narrower than half the rate, so every other point holds it
 
-    def _bearing_lines(self, machine: Machine) -> set[str]:
+    def _bearing_lines(self, bearing: Bearing | None, speed_rpm: float | None) -> set[str]:
         self._lines: EnvelopeLines | None = None
-        if machine.bearing is None or not machine.speed_rpm:
+        if bearing is None or not speed_rpm:
             return set()
-        frequencies = fault_frequencies(machine.bearing, machine.speed_rpm)
+        frequencies = fault_frequencies(bearing, speed_rpm)
         highest = self.rate_hz / 16  # the squared envelope at half the rate is free of aliases up to here
-        shown = resolvable(frequencies, machine.speed_rpm / 60.0, self._step_hz, highest)
+        shown = resolvable(frequencies, speed_rpm / 60.0, self._step_hz, highest)
         if shown:
             self._lines = EnvelopeLines([frequencies[line] for line in shown], self._step_hz, highest)
         return {f"envelope_{line}@1" for line in shown}

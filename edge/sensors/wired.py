@@ -43,7 +43,10 @@ class LiveConfig(SourceConfig, frozen=True, kw_only=True):
     channels: Annotated[
         tuple[ChannelConfig, ...], Meta(min_length=1, max_length=64, description="what is measured, one table each")
     ]
-    speed_rpm: Annotated[Positive | None, Meta(description="of the shaft, where it is steady")] = None
+    speed_rpm: Annotated[
+        Positive | None,
+        Meta(description="of the shaft, where it is steady; a channel of unit `rpm` or `pulse` goes before"),
+    ] = None
     bearing: Annotated[
         BearingConfig | str | None,
         Meta(

@@ -118,25 +118,25 @@ def test_a_name_stays_with_its_alarm_over_a_restart_and_ends_with_it():
 
 
 def test_recent_joins_windows_that_follow_and_forgets_snapshots_too_short_to_tell():
-    recent = Recent(MACHINE, RPM)
+    recent = Recent(MACHINE)
     samples = SAMPLES // 2  # 10 revolutions: a snapshot too short to tell
     part = np.zeros(samples, np.float32)
     step = round(samples / RATE_HZ * 1e9)
     for i in range(3):
-        recent.add(Window(machine="P-7", time_ns=i * step, samples={"v": part + i}))
-    recent.add(Window(machine="P-7", time_ns=9 * step, samples={"v": part}))
+        recent.add(Window(machine="P-7", time_ns=i * step, samples={"v": part + i}), RPM)
+    recent.add(Window(machine="P-7", time_ns=9 * step, samples={"v": part}), RPM)
     assert [s.size for s in recent.stretches()["v"][1]] == [3 * samples, samples]
-    recent.add(Window(machine="P-7", time_ns=20 * step, samples={"v": part}))
+    recent.add(Window(machine="P-7", time_ns=20 * step, samples={"v": part}), RPM)
     assert [s.size for s in recent.stretches()["v"][1]] == [3 * samples, samples]  # the snapshot between is gone
-    recent.add(Window(machine="P-7", time_ns=21 * step, samples={"v": part}, quality=Quality.SENSOR_FAULT), {"v"})
+    recent.add(Window(machine="P-7", time_ns=21 * step, samples={"v": part}, quality=Quality.SENSOR_FAULT), RPM, {"v"})
     assert recent.stretches() == {}
 
 
 def test_recent_holds_a_bounded_number_of_samples_and_keeps_the_newest():
-    recent = Recent(MACHINE, RPM)
+    recent = Recent(MACHINE)
     step = SAMPLES / RATE_HZ * 1e9
     for i in range(MOST_SAMPLES // SAMPLES + 5):
-        recent.add(Window(machine="P-7", time_ns=round(i * step), samples={"v": np.full(SAMPLES, i, np.float32)}))
+        recent.add(Window(machine="P-7", time_ns=round(i * step), samples={"v": np.full(SAMPLES, i, np.float32)}), RPM)
     (stretch,) = recent.stretches()["v"][1]
     assert (stretch.size, stretch[0], stretch[-1]) == (MOST_SAMPLES, 5, MOST_SAMPLES // SAMPLES + 4)
 
