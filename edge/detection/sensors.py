@@ -7,6 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.features.scalar import CELSIUS
+
 DROPOUT, DEAD, STUCK, CLIPPED, INTERMITTENT, SPIKES = "dropout", "dead", "stuck", "clipped", "intermittent", "spikes"
 _STUCK_SHARE = 0.5  # of the window in one run of equal samples
 _CLIPPED_SHARE = 0.01  # of the window at one end of the range
@@ -20,7 +22,6 @@ _SPIKE = 20.0  # jump there and back, as a multiple of the usual step from sampl
 _ALONE = 0.15  # what moves beside a spike, as a share of it; a strike rings on, a spike does not
 _BESIDE = 5  # samples on either side
 _COLDEST_C, _HOTTEST_C = -80.0, 500.0  # of anything that a thermometer on a bearing may be asked to believe
-_CELSIUS = ("C", "degC", "°C")
 
 
 def waveform_fault(samples: NDArray[np.float32]) -> str:
@@ -64,7 +65,7 @@ def scalar_fault(samples: NDArray[np.float32], unit: str) -> str:
     values = samples.tolist()
     if not math.isfinite(sum(values)):
         return DROPOUT
-    return DROPOUT if unit in _CELSIUS and (max(values) > _HOTTEST_C or min(values) < _COLDEST_C) else ""
+    return DROPOUT if unit in CELSIUS and (max(values) > _HOTTEST_C or min(values) < _COLDEST_C) else ""
 
 
 def _stuck(steps: NDArray[np.float32], size: int) -> bool:

@@ -13,11 +13,12 @@ import sqlite3
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from edge.clock import Sure, kept_by_a_time_service
-from edge.config import EdgeConfig
+from edge.config import EdgeConfig, zones_of
 from edge.doctor.tls import certificate_facts, handshake_fault, material_of
 from edge.doctor.types import Facts, GatewayFacts, Host, SensorFacts, SlotFacts, StoreFacts, TrustFacts
 from edge.sources import Source, open_sources
@@ -41,7 +42,8 @@ def gather(config: EdgeConfig | None, *, listen_s: float, log_level: str = "info
         except ForewarnError as e:
             sources_fault = str(e)
         else:
-            sensors = _listen(sources, 0.0 if store and store.holder else listen_s)
+            heard = _listen(sources, 0.0 if store and store.holder else listen_s)
+            sensors = tuple(_judged(f, s, config) for f, s in zip(heard, sources, strict=True))
     return Facts(
         store=store,
         gateways=tuple(gateway_facts(a, config) for a in config.gateways) if config else (),
@@ -280,6 +282,13 @@ def _listen(sources: list[Source], seconds: float) -> tuple[SensorFacts, ...]:
         thread.join(1.0)
     silent = [SensorFacts(machine=s.sensor.machine, listened_s=seconds) for s in sources]
     return tuple(f if f.listened_s else s for f, s in zip(found, silent, strict=True))
+
+
+def _judged(found: SensorFacts, source: Source, config: EdgeConfig) -> SensorFacts:
+    """The same with what its windows are held against."""
+    limits = zones_of(config, found.machine.name)
+    every_s = source.every_s if source.every_s is not None else config.detection.every_s
+    return replace(found, every_s=every_s, zones=limits.group if limits else "")
 
 
 def _hear(source: Source, seconds: float) -> SensorFacts:

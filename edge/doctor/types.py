@@ -127,6 +127,8 @@ class SensorFacts:
     listened_s: float = 0.0  # 0: it was not listened to
     ended: bool = False  # a recording that came to its end
     fault: str = ""  # why it could not be opened or read
+    every_s: float = 10.0  # the measuring schedule that the false-alarm budget counts on
+    zones: str = ""  # the machine group whose limits of velocity it is held against
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

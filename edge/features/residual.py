@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edge.features.scalar import CELSIUS
 from edge.types import Channel, ChannelKind, Machine
 
 WINDOWS = 60  # of the healthy start
@@ -24,7 +25,7 @@ def explaining(machine: Machine) -> tuple[str, ...]:
 
 def is_explained(channel: Channel, explaining_names: tuple[str, ...]) -> bool:
     """Whether a channel is a temperature that something explains."""
-    return bool(explaining_names) and channel.unit in ("C", "°C") and channel.name not in explaining_names
+    return bool(explaining_names) and channel.unit in CELSIUS and channel.name not in explaining_names
 
 
 class Residual:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.robust import median
 
+CELSIUS = ("C", "°C", "degC")  # units of a temperature
 SPAN_S = 600.0
 LONGEST = 1024  # levels kept at most; a faster schedule looks back less than the span
 

@@ -75,7 +75,8 @@ class OpcUa(LiveSensor):
         self._names: dict[Any, str] = {}  # channel by node id
         self._waveforms = frozenset(waveforms)
         self._heard: set[str] = set()  # channels whose first report, of what was there before, has come
-        self._pending: list[tuple[int, bool, str, Any]] = []  # a report has its values node by node: sorted by time
+        self._pending: list[tuple[int, bool, str, Any]] = []  # node by node as reported: sorted by time; None: bad
+        self._held: dict[str, Any] = {}  # of each slow channel: a server reports what changes, the rest is as it was
         self._defect: Exception | None = None
 
     def listen(self) -> None:
@@ -110,6 +111,7 @@ class OpcUa(LiveSensor):
         from asyncua import ua
 
         self._heard.clear()
+        self._held.clear()
         self._names = {client.get_node(c.node).nodeid: c.name for c in self._server.channels}
         subscription = await client.create_subscription(self._server.publish_seconds * 1000.0, self)
         nodes = [client.get_node(c.node) for c in self._server.channels]
@@ -122,28 +124,40 @@ class OpcUa(LiveSensor):
         """A value has changed; called by the subscription."""
         name = self._names[node.nodeid]
         said = data.monitored_item.Value
-        if name not in self._heard:
-            self._heard.add(name)
-            return
+        first = name not in self._heard
+        self._heard.add(name)
+        if first and name in self._waveforms:
+            return  # nobody knows how old it is; a slow value holds until another one is reported
         try:
             if said.StatusCode is not None and not said.StatusCode.is_good():
                 raise BadData(f"its status is {said.StatusCode.name}", mend="look at the sensor and the server")
-            self._pending.append((_ns(said.SourceTimestamp), name in self._waveforms, name, _numbers(value)))
+            values = _numbers(value)
+            if first:
+                self._held[name] = values[-1:]
+                return
+            self._pending.append((_ns(said.SourceTimestamp), name in self._waveforms, name, values))
             if len(self._pending) >= _MOST_PENDING:
                 self._assemble()
         except BadData as e:
-            self.refuse(BadData(e.what, where=f"channel {name}", mend=e.mend))
+            if not first:
+                self._pending.append((_ns(said.SourceTimestamp), name in self._waveforms, name, None))
+                self.refuse(BadData(e.what, where=f"channel {name}", mend=e.mend))
         except Exception as e:  # noqa: BLE001 - the library would only log a defect of ours; `_listen` raises it
             self._defect = e
 
     def _assemble(self) -> None:
         pending, self._pending = sorted(self._pending, key=lambda p: p[:2]), []
-        for time_ns, _, name, values in pending:
-            for complete in self._assembler.add(name, time_ns, values):
+        for time_ns, fast, name, values in pending:
+            if values is None:
+                self._held.pop(name, None)
+                continue
+            for begun_ns, complete in self._assembler.add(name, time_ns, values):
                 try:
-                    self.take(*complete)
+                    self.take(begun_ns, {**self._held, **complete})
                 except BadData as e:
                     self.refuse(e)
+            if not fast:
+                self._held[name] = values[-1:]
 
 
 def _ns(at: datetime | None) -> int:

@@ -26,7 +26,10 @@ class ChannelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         Literal["waveform", "scalar"], Meta(description="waveform: fast enough for a spectrum; scalar: slow")
     ] = "waveform"
     unit: Annotated[str, Meta(description="physical: g, m/s2, mm/s, C, bar, ...")] = "1"
-    rate_hz: Annotated[Positive, Meta(description="samples a second; a waveform's must be said, and be true")] = 1.0
+    rate_hz: Annotated[
+        Positive,
+        Meta(description="samples a second; a waveform must say it truly, a slow channel comes so often at least"),
+    ] = 1.0
     scale: Annotated[float, Meta(description="units a count; 1 where values come in units")] = 1.0
     offset: Annotated[float, Meta(description="units, added after scaling")] = 0.0
 

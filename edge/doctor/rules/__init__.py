@@ -42,13 +42,18 @@ from edge.doctor.rules.sensors import (
     no_bearing_lines,
     not_a_number,
     rate_drift,
+    schedule_differs,
     sensor_clipping,
     sensor_dead,
+    sensor_intermittent,
     sensor_silent,
+    sensor_spikes,
     sensor_stuck,
     source_unusable,
     temperature_dropouts,
+    unit_without_velocity,
     windows_too_short,
+    zones_unheard,
 )
 from edge.doctor.rules.store import (
     disk_nearly_full,
@@ -75,6 +80,7 @@ RULES: tuple[Rule, ...] = (
     *certificates.RULES,
     *(no_trust, trust_missing, trust_unreadable, trust_expired, model_slot_broken, machine_class_unknown),
     *(source_unusable, sensor_silent, channel_missing, temperature_dropouts, not_a_number, sensor_dead, sensor_stuck),
+    *(sensor_intermittent, sensor_spikes, schedule_differs, unit_without_velocity, zones_unheard),
     *(sensor_clipping, rate_drift, windows_too_short, no_bearing_lines, event_times_run_back),
 )
 

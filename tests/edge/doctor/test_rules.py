@@ -37,8 +37,10 @@ def windows(x=NOISE, t=LUKEWARM, spacing_s=10.0, lacking=""):
     return tuple(Window(machine="P-101", time_ns=round(i * spacing_s * 1e9), samples=s) for i, s in each)
 
 
-def hearing(machine=MACHINE, **changes):
-    return (SensorFacts(machine=machine, windows=windows(**changes), listened_s=5.0),)
+def hearing(machine=MACHINE, *, spacing_s=10.0, every_s=None, **changes):
+    """What is heard of a machine, on the schedule that is configured unless `every_s` says otherwise."""
+    heard = windows(spacing_s=spacing_s, **changes)
+    return (SensorFacts(machine=machine, windows=heard, listened_s=5.0, every_s=every_s or abs(spacing_s)),)
 
 
 HOST = Host(clock_s=NOW_S, synchronised=True, cpu_flags=frozenset({"sse4_2"}), memory_available_bytes=1 << 30)
@@ -89,6 +91,12 @@ def clipped():
 def with_a_hole():
     broken = NOISE.copy()
     broken[7] = np.nan
+    return broken
+
+
+def with_a_spike():
+    broken = NOISE.copy()
+    broken[1000] = 80.0
     return broken
 
 
@@ -160,6 +168,27 @@ CASES = {
     r.sensor_dead: (sensor(x=np.zeros(2560, np.float32)), "sensor-dead", "1 of 3"),
     r.sensor_stuck: (sensor(x=stuck()), "sensor-stuck", "1 of 3"),
     r.sensor_clipping: (sensor(x=clipped()), "sensor-clipping", "1 of 3"),
+    r.sensor_intermittent: (
+        sensor(x=NOISE * np.tile(np.repeat([1.0, 1e-3], 320), 4).astype(np.float32)),
+        "sensor-intermittent",
+        "1 of 3",
+    ),
+    r.sensor_spikes: (sensor(x=with_a_spike()), "sensor-spikes", "1 of 3"),
+    r.schedule_differs: (
+        sensor(spacing_s=60.0, every_s=10.0),
+        "schedule-differs",
+        "every 60 s, the false-alarm budget counts on one",
+    ),
+    r.unit_without_velocity: (
+        sensor(machine=replace(MACHINE, channels=(replace(FAST, unit="G"), SLOW))),
+        "unit-without-velocity",
+        "unit 'G'",
+    ),
+    r.zones_unheard: (
+        replace(HEALTHY, sensors=(replace(*hearing(), zones="iso20816-3-group2-rigid"),)),
+        "zones-unheard",
+        "iso20816-3-group2-rigid",
+    ),
     r.rate_drift: (sensor(spacing_s=0.098), "rate-drift", "26,122 Hz"),
     r.windows_too_short: (sensor(x=NOISE[:512]), "windows-short", "512 samples"),
     r.no_bearing_lines: (sensor(machine=replace(MACHINE, speed_rpm=None)), "no-bearing-lines", "speed not known"),
@@ -191,6 +220,18 @@ def test_a_fault_is_found_by_its_rule_alone_and_says_what_where_and_what_to_do(r
 def test_a_temperature_no_machine_has_is_named():
     (found,) = examine(sensor(t=np.array([-273.0], np.float32)))
     assert found.name == "slow-implausible"
+
+
+def test_a_slow_channel_that_comes_more_rarely_than_windows_is_no_drop_out():
+    rare = replace(MACHINE, channels=(FAST, replace(SLOW, rate_hz=0.01)))
+    assert examine(sensor(machine=rare, lacking="t")) == []
+    (found,) = examine(sensor(lacking="t"))
+    assert (found.name, found.what) == ("slow-dropout", "no value in 1 of 3 windows")
+
+
+def test_a_machine_whose_speed_is_measured_needs_no_configured_one():
+    drive = Channel(name="drive", kind=ChannelKind.SCALAR, unit="rpm", rate_hz=0.01)
+    assert examine(sensor(machine=replace(MACHINE, speed_rpm=None, channels=(FAST, SLOW, drive)))) == []
 
 
 def test_a_full_disk_is_named_before_the_quota_that_made_it_so():

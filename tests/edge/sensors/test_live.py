@@ -18,6 +18,7 @@ from edge.sensors.kinds import Wiring, understood
 from edge.sensors.live import LiveSensor
 from edge.types import Window
 from models.errors import ConfigurationError, Unavailable, WrongUse
+from tests.contracts.opcua_server import OpcUaServer
 
 ONE = [{"name": "x", "rate_hz": 1000.0}]
 GOOD = json.dumps({"channels": {"x": [1, 2, 3]}}).encode() + b"\n"
@@ -169,6 +170,39 @@ def test_what_the_broker_retained_is_not_taken(mosquitto):
         threading.Thread(target=publish_when_connected, daemon=True).start()
         with heard(sensor) as windows:
             assert next(windows).samples["x"].tolist() == [2]
+
+
+@pytest.fixture
+def server() -> Iterator[OpcUaServer]:
+    running = OpcUaServer()
+    yield running
+    running.kill()
+
+
+def test_a_slow_value_that_an_opc_ua_server_does_not_report_again_holds_until_its_status_is_bad(server):
+    """A server reports what changes: a speed that stays is told once, and a machine without one is not judged."""
+    begun_ns = 1_800_000_000_000_000_000
+    channels = [
+        {**ONE[0], "node": "ns=2;s=horizontal"},
+        {"name": "speed", "kind": "scalar", "unit": "rpm", "node": "ns=2;s=temperature"},
+    ]
+    server.write("temperature", 1480.0, begun_ns)
+    sensor = opened(kind="opcua", url=server.url, publish_seconds=0.02, channels=channels)
+    orders = [("horizontal", [i]) for i in (1, 2)] + [("temperature", 990.0), ("horizontal", [3]), ("horizontal", [4])]
+    orders += [("temperature", None), ("horizontal", [5])]
+
+    def operate() -> None:
+        while not any(line["event"] == "source connected" for line in logs) and not sensor.closed.wait(0.01):
+            pass
+        for i, (node, value) in enumerate(orders, start=1):
+            server.write(node, value, begun_ns + i * 1_000_000_000)
+
+    with capture_logs() as logs, heard(sensor) as windows:
+        threading.Thread(target=operate, daemon=True).start()
+        taken = [next(windows).samples for _ in range(5)]
+    speeds = [w["speed"].tolist() if "speed" in w else [] for w in taken]
+    assert [w["x"].tolist() for w in taken] == [[1], [2], [3], [4], [5]]
+    assert speeds == [[1480.0], [1480.0], [990.0], [990.0], []]
 
 
 def test_two_packages_with_one_kind_are_refused(monkeypatch):
