@@ -235,8 +235,9 @@ def _with_fault(facts: Facts, fault: str, name: str, what: str, mend: str) -> It
 
 def _measured_rate(s: SensorFacts, channel: Channel) -> float | None:
     """Samples per second of the source's own clock; None where windows have pauses between them."""
-    whole = [w for w in s.windows if channel.name in w.samples]
-    if len(whole) < 2 or whole[-1].time_ns <= whole[0].time_ns:
+    pairs = [(a, b) for a, b in pairwise(s.windows) if channel.name in a.samples and channel.name in b.samples]
+    seconds = sum((b.time_ns - a.time_ns) * 1e-9 for a, b in pairs)
+    if seconds <= 0:
         return None
-    rate = sum(w.samples[channel.name].size for w in whole[:-1]) / ((whole[-1].time_ns - whole[0].time_ns) * 1e-9)
+    rate = sum(a.samples[channel.name].size for a, _ in pairs) / seconds
     return rate if 0.67 < rate / channel.rate_hz < 1.5 else None

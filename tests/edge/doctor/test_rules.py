@@ -239,6 +239,14 @@ def test_a_full_disk_is_named_before_the_quota_that_made_it_so():
     assert names == ["disk-full", "quota-beyond-disk"]
 
 
+def test_a_channel_that_comes_and_goes_says_nothing_of_the_rate():
+    both = replace(MACHINE, channels=(FAST, replace(FAST, name="y"), SLOW))
+    each = [Window(machine="P-101", time_ns=i * 100_000_000, samples={"x": NOISE, "t": LUKEWARM}) for i in range(6)]
+    heard = tuple(replace(w, samples={**w.samples, "y": NOISE}) if i % 3 else w for i, w in enumerate(each))
+    facts = replace(HEALTHY, sensors=(SensorFacts(machine=both, windows=heard, listened_s=5.0, every_s=0.1),))
+    assert [f.name for f in examine(facts)] == ["channel-missing"]
+
+
 def test_windows_with_pauses_between_them_say_nothing_of_the_rate():
     assert examine(sensor(spacing_s=0.3)) == []
 
