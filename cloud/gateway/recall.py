@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 CALL_SECONDS = 120.0  # for reading and sending
 WAIT_SECONDS = 10.0  # for a place
-_PLACES = 4  # calls at a time
+_PLACES = 2  # calls at a time: each may hold a segment of some 20 MB
 _MOST_MACHINES = 64
 _CHUNK = 64 * 1024
 
