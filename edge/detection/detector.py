@@ -260,6 +260,7 @@ class Detector:
             self._channels[name] = ChannelBaseline(self.config, self._limits.day_zero)
             self._channels[name].restore(state["channels"][name])
         self._units = {n: u for n, u in state["units"].items() if n in self._wired}
+        self._limits = self._own_limits()
         if "limits" in state:  # absent in the state of versions that knew day zero's only
             self._limits.restore(state["limits"])
         self._own, self._model = Trigger(**state["own"]), Trigger(**state["model"])

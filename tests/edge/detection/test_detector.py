@@ -281,3 +281,15 @@ def test_what_is_wrong_with_a_devices_own_sensors_is_not_taken_over_from_another
     mine[next(iter(mine))].key = "of this device's own sensor"
     new.take_over(old.dump())
     assert "of this device's own sensor" in {latch.key for latch in new._watch.state()["latches"].values()}
+
+
+def test_what_is_restored_leaves_nothing_of_what_was_there_before(fleet):
+    """A copy that is taken back after its second part was not understood."""
+    detector, before = fleet.detector(), fleet.detector().dump()
+    learned = msgspec.json.decode(before)
+    learned["limits"]["tail"] = {"threshold": 1.0, "excess": 1.0, "peaks": 16, "a_year": 800.0}
+    detector.load(msgspec.json.encode(learned))
+    assert detector.limit < fleet.detector().limit
+    detector.load(before)
+    assert detector.limit == fleet.detector().limit
+    assert detector.dump().partition(b'"latch"')[0] == before.partition(b'"latch"')[0]
