@@ -26,7 +26,8 @@ from models.errors import DataInsufficient
 from models.memory import MemoryConfig
 from training.dataset import build
 from training.fleet.card import write_card
-from training.fleet.train import FleetConfig, train_fleet
+from training.fleet.learn import FleetConfig
+from training.fleet.train import train_fleet
 from training.labels import FAILED, Maintenance
 
 __all__ = ["describe", "evaluate", "score"]

@@ -1,6 +1,7 @@
 """From where a machine's slow channels have been to its remaining life, for a fleet that has failed often.
 
-* They see the few directions in which the channels move together, not each channel (`training/fleet/directions.py`).
+* They see the few directions in which the channels move together, not each channel (`training/fleet/directions.py`),
+  and have learned from machines that were made up after the fleet's lives (`training/fleet/made_up.py`).
 * Small networks answer side by side and their mean counts: what one took for wear by chance, the others did not.
 * The life is learned up to a cap: a new machine shows nothing that could tell 200 from 300. The median never says more
   than the cap; p95 is learned beyond it, so that it holds for a new machine, too.
@@ -14,7 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-_FARTHEST = 4.0  # scaled inputs beyond are cut: what training never saw must not be extrapolated
+FARTHEST = 4.0  # scaled inputs beyond are cut: what training never saw must not be extrapolated
 _NARROW = 2.0  # learning starts with steps of softplus(-2), 0.13 of the cap
 
 
@@ -23,16 +24,17 @@ class FleetNetwork(nn.Module):
 
     location: Tensor
     mix: Tensor
+    centre: Tensor
     cap_s: Tensor
     widening: Tensor
 
-    def __init__(self, inputs: int, directions: int, members: int, *, width: int = 64, dropout: float = 0.0) -> None:
+    def __init__(self, inputs: int, directions: int, members: int, *, width: int = 64) -> None:
         super().__init__()
         self.register_buffer("location", torch.zeros(inputs))
         self.register_buffer("mix", torch.zeros(inputs, directions))  # (D, E)
+        self.register_buffer("centre", torch.zeros(directions))  # (E,)
         self.register_buffer("cap_s", torch.ones(1))
         self.register_buffer("widening", torch.zeros(1))  # of both ends, in caps
-        self.dropout = nn.Dropout(dropout)
         sizes = (directions, width, width, 3)
         bounds = [n**-0.5 for n in sizes]
         self.weights = nn.ParameterList(
@@ -43,13 +45,13 @@ class FleetNetwork(nn.Module):
 
     def scaled(self, condition: Tensor) -> Tensor:
         """(..., D) -> (..., E): inputs as the members take them."""
-        return torch.clamp((condition - self.location) @ self.mix, -_FARTHEST, _FARTHEST)
+        return torch.clamp((condition - self.location) @ self.mix - self.centre, -FARTHEST, FARTHEST)
 
     def members(self, scaled: Tensor) -> Tensor:
         """(1 or K, N, E) -> (K, N, 3): what each member says, median and steps down and up in caps."""
         x = scaled
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            x = self.dropout(torch.relu(torch.matmul(x, weight) + bias))
+            x = torch.relu(torch.matmul(x, weight) + bias)
         said = torch.matmul(x, self.weights[-1]) + self.biases[-1]
         steps = nn.functional.softplus(said[..., 1:] - _NARROW)
         return torch.cat([said[..., :1], steps], dim=-1)

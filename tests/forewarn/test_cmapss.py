@@ -18,7 +18,7 @@ from forewarn.evaluation.cmapss_files import CYCLE_S, channels, recordings, subs
 from forewarn.evaluation.cmapss_score import describe, nasa, score
 from forewarn.whatif import estimate, listen
 from models.errors import DataInsufficient, RecordingRejected, WrongUse
-from training.fleet.train import FleetConfig
+from training.fleet.learn import FleetConfig
 
 CUTS = {1: 60, 2: 90, 3: 31, 4: 120}
 
@@ -71,7 +71,7 @@ def _quick() -> Iterator[None]:
 
 def quick(**given: object) -> FleetConfig:
     """A training that takes a second."""
-    return msgspec.structs.replace(FleetConfig(**given), steps=250, members=2, folds=3, batch=128)  # type: ignore[arg-type]
+    return msgspec.structs.replace(FleetConfig(**given), steps=250, made_up=100, members=2, folds=3, batch=128)  # type: ignore[arg-type]
 
 
 def test_only_shared_sensors_that_move_are_channels(bundle: LoadedBundle) -> None:
