@@ -22,7 +22,7 @@ class MemoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
     """Which channels are remembered, and for how long."""
 
     channels: tuple[str, ...]
-    lengths: tuple[float, ...] = (1.0, 5.0, 15.0, 50.0)  # time constants in windows; 1 is the window's own reading
+    lengths: tuple[float, ...] = (1.0, 4.0, 12.0, 36.0, 108.0)  # time constants in windows; 1: the reading
     start_windows: int = 10  # windows whose mean is the healthy start; before, there is no condition
 
     def problem(self) -> str:

@@ -32,9 +32,9 @@ class FleetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     moved: float = 0.6  # each from one that was, along the difference of two like it
     members: int = 4
     folds: int = 5
-    steps: int = 4000
+    steps: int = 8000
     batch: int = 256  # rows a member sees in a step
-    learning_rate: float = 2e-3  # rises over the first tenth of the steps and falls to 0 along a cosine
+    learning_rate: float = 5e-3  # rises over the first tenth of the steps and falls to 0 along a cosine
     weight_decay: float = 1e-3
     cuts: int = 5  # of each life, at random, where it is judged
     warn: float = 0.6  # degradation: 40 % of the cap is left
