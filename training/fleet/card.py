@@ -19,7 +19,8 @@ tags:
 
 {origin}Where the slow channels of one machine of the class `{machine_class}` have been -> degradation (0 as new,
 1 failed) and remaining life in seconds of event time (p05, p50, p95).
-It learned from {windows} windows of {machines} machines that failed.
+It learned from {windows} windows of {machines} machines that failed, by way of {made_up} made-up machines that wear as
+these did, each by itself along a curve that grows by a share of itself.
 Degradation is the share that is gone of the last {cap_h:g} hours; p50 never says more than these.
 
 ## Figures, beside their floors
@@ -62,6 +63,7 @@ def write_card(name: str, machine_class: str, dataset: Dataset, model: Model, *,
         origin="**Simulated**: it learned from simulated machines, not from real ones.\n\n" if simulated else "",
         windows=sum(len(life.age_s) for life in dataset.lives),
         machines=len(dataset.machines),
+        made_up=model.lineage.configuration["made_up"],
         cap_h=e["cap_s"] / 3600.0,
         protocol=e["protocol"],
         rmse=row("rmse", 3600.0, "{:.2f}"),
