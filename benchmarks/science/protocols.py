@@ -12,6 +12,7 @@ import numpy as np
 from benchmarks import rigs
 from benchmarks.science.folds import cut_units
 from benchmarks.science.runs import Fold, Work
+from forewarn.evaluation.ims import in_words
 
 Figures = dict[str, Any]
 Read = Callable[[Mapping[str, Any]], tuple[str, str]]  # figures -> floor of the same run, ours
@@ -103,13 +104,7 @@ def _ims(data: Path, work: Work) -> Figures:
 
 def _ims_row(figures: Mapping[str, Any]) -> tuple[str, str]:
     (sets,) = (f["sets"] for f in figures.values())
-    return tuple("; ".join(f"set {n}: {_leads(s[who])}" for n, s in sets.items()) for who in ("rms_rule", "ours"))  # type: ignore[return-value]
-
-
-def _leads(f: Mapping[str, Any]) -> str:
-    lead = ", ".join(f"bearing {b} {'missed' if h is None else f'{h:.1f} h'}" for b, h in f["lead_h"].items())
-    false = ", ".join(f"bearing {b} from {h:.0f} h" for b, h in f["first_false_h"].items())
-    return f"{lead}; false {false or 'none'}"
+    return tuple(". ".join(f"Set {n}: {in_words(s[who])}" for n, s in sets.items()) for who in ("rms_rule", "ours"))  # type: ignore[return-value]
 
 
 def _rigs(data: Path, work: Work) -> Figures:
@@ -173,9 +168,9 @@ PROTOCOLS: dict[str, Protocol] = {
     "ims": Protocol(
         "ims_features",
         _SOURCES["ims_features"],
-        "one set left out: hours from the first alarm to the end",
+        "one set left out: hours from the failing bearing's first alarm to the end (80 at most), none elsewhere before",
         "-",
-        "set 3: 59 h, none elsewhere",
+        "set 3: 59 h, none elsewhere before",
         _ims,
         _ims_row,
     ),

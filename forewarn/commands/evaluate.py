@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import click
 
 from forewarn.commands.options import JSON
 from forewarn.evaluation.benchmark import NAMES, Line, load
 from forewarn.evaluation.overlap import shared
+from models.errors import RecordingRejected, WrongUse
 
 BENCHMARKS = click.Choice(NAMES)
 _FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
@@ -30,11 +33,25 @@ def evaluate(name: str, train_on: Path, test_on: Path, out: Path, seed: int) -> 
     if leaking := shared(train_on, test_on):
         _say(f"{', '.join(leaking)}: also among the recordings it learns from; figures on them say nothing of others")
     lines = load(name).evaluate(train_on, test_on, seed=seed, say=_say)
-    part = out.with_name(out.name + ".part")
-    with part.open("w") as file:
+    with _whole(out) as file:
         for line in _counted(lines):
             file.write(json.dumps(line) + "\n")
-    part.replace(out)
+
+
+@contextmanager
+def _whole(out: Path) -> Iterator[TextIO]:
+    """A file to write that is there as a whole in the end, or not at all."""
+    part = out.with_name(out.name + ".part")
+    try:
+        file = part.open("w")
+    except OSError as e:
+        raise WrongUse(f"cannot be written: {e.strerror}", where=str(out), mend="name another file") from e
+    try:
+        with file:
+            yield file
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _say(text: str) -> None:
@@ -42,13 +59,15 @@ def _say(text: str) -> None:
 
 
 def _counted(lines: Iterable[Line]) -> Iterator[Line]:
-    """Pass the lines on and say now and then how many there were."""
+    """Pass the lines on and say now and then how many there were; RecordingRejected when there was none."""
     count, due = 0, time.monotonic() + _EVERY_S
     for count, line in enumerate(lines, 1):
         if time.monotonic() >= due:
             _say(f"so far: {count} lines")
             due = time.monotonic() + _EVERY_S
         yield line
+    if not count:
+        raise RecordingRejected("there is nothing to be said about any recording", mend="see what was said above")
     _say(f"in all: {count} lines")
 
 

@@ -38,8 +38,8 @@ CAP_CYCLES = 125  # what most papers cap remaining life at
 
 def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[Line]:
     """Train on the run-to-failure units of one folder; yield what is said of each test unit at its last cycle."""
-    taught = subsets(train_on, "train")
-    for name, asked in subsets(test_on, "test").items():
+    taught, unheard = subsets(train_on, "train"), subsets(test_on, "test")
+    for name, asked in unheard.items():
         if name not in taught:
             raise DataInsufficient(f"no train_{name}*.parquet is there to learn from", where=str(train_on))
         names = channels(taught[name], asked)

@@ -44,7 +44,7 @@ class Labels(msgspec.Struct):
 
 def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[Line]:
     """Set the limit by the marked windows and by the rows outside of them; rows are counted from 0."""
-    runs = []
+    unheard, runs = recordings(test_on, say), []
     for recording in recordings(train_on, say):
         times = times_ns(recording)
         faulty = np.zeros(len(times), np.bool_)
@@ -52,10 +52,10 @@ def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[
             faulty[first : last + 1] = True
         runs.append(Run(recording.name, levels(recording), ~faulty, faulty))
     bundle = bundle_of(runs, _CONFIG, CLASS, seed=seed, say=say)
-    for recording in recordings(test_on, say):
+    for recording in unheard:
         for said in hear(recording, bundle, say):
             raised = any(c.change is AlarmChange.RAISED and c.source for c in said.changes)
-            yield {"file": recording.name, "row": said.window - 1, "score": score_of(said), "alarm": raised}
+            yield {"file": recording.path.stem, "row": said.window - 1, "score": score_of(said), "alarm": raised}
 
 
 def times_ns(recording: Recording) -> NDArray[np.int64]:
@@ -89,9 +89,10 @@ def score(test_on: Path, file: Path) -> dict[str, Any]:
         windows = marked(recording, times)
         if windows is None:
             continue
-        if recording.name not in said:
-            raise WrongUse(f"nothing is said about {recording.name}", where=str(file))
-        files[recording.name] = _file(said[recording.name], times, windows)
+        name = recording.path.stem
+        if name not in said:
+            raise WrongUse(f"nothing is said about {name}", where=str(file))
+        files[name] = _file(said[name], times, windows)
     if not files:
         raise WrongUse("no file with labels", where=str(test_on), mend="put the JSON files of labels beside them")
     return {"files": files}

@@ -37,8 +37,8 @@ _PIECES = 3  # windows that a faint copy of a recording is cut into: enough to s
 
 def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[Line]:
     """Train on labelled records of some bearings; one line for each window and record of the others."""
-    examples = labelled(train_on, FaultConfig(), seed=seed, say=say)
     unheard = recordings(test_on, say)
+    examples = labelled(train_on, FaultConfig(), seed=seed, say=say)
     say(f"training on {len(examples)} examples of {len({e.machine for e in examples})} records")
     speeds = [r.machine.speed_rpm for r in recordings(train_on, lambda _: None) if r.machine.speed_rpm]
     with tempfile.TemporaryDirectory() as folder:

@@ -27,7 +27,7 @@ Mask = NDArray[np.bool_]
 
 def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[Line]:
     """Learn from files with marks; rows are counted from 0, those of the healthy start have the score 0."""
-    runs = []
+    unheard, runs = recordings(test_on, say), []
     for recording in recordings(train_on, say):
         marks = column(recording.path, MARK)
         if marks is None:
@@ -40,9 +40,9 @@ def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[
     view = DeparturesConfig(channels=channels, start_windows=START, fast_windows=FAST, pause_steps=PAUSE)
     config = AnomalyConfig(view=view)
     bundle = bundle_of(runs, config, CLASS, seed=seed, say=say)
-    for recording in recordings(test_on, say):
+    for recording in unheard:
         for said in hear(recording, bundle, say):
-            yield {"file": recording.name, "row": said.window - 1, "score": score_of(said), "alarm": said.alarm}
+            yield {"file": recording.path.stem, "row": said.window - 1, "score": score_of(said), "alarm": said.alarm}
 
 
 def score(test_on: Path, file: Path) -> dict[str, Any]:
@@ -52,7 +52,9 @@ def score(test_on: Path, file: Path) -> dict[str, Any]:
     """
     said = {key[0]: lines for key, lines in read_lines(file, by=["file"], order="row").items()}
     marked = [r for r in recordings(test_on, lambda _: None) if column(r.path, MARK) is not None]
-    if missing := [r.name for r in marked if r.name not in said] or ([] if marked else ["any file with marks"]):
+    if missing := [r.path.stem for r in marked if r.path.stem not in said] or (
+        [] if marked else ["any file with marks"]
+    ):
         raise WrongUse(f"nothing is said about {', '.join(missing)}", where=str(file))
     files: dict[str, dict[str, Any]] = {}
     pooled: list[tuple[Mask, Mask, NDArray[np.float64]]] = []
@@ -60,9 +62,10 @@ def score(test_on: Path, file: Path) -> dict[str, Any]:
         marks = column(recording.path, MARK)
         assert marks is not None
         alarm = np.zeros(len(marks), np.bool_)
-        alarm[[int(line["row"]) for line in said[recording.name] if line["alarm"]]] = True
+        name = recording.path.stem
+        alarm[[int(line["row"]) for line in said[name] if line["alarm"]]] = True
         truth, alarm = marks[START:] != 0, alarm[START:]
-        files[recording.name] = figures(truth, alarm)
+        files[name] = figures(truth, alarm)
         pooled.append((truth, alarm, hotelling(recording)))
     truth, alarm, t2 = (np.concatenate([p[i] for p in pooled]) for i in range(3))
     ours = figures(truth, alarm)

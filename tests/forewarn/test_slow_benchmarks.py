@@ -10,7 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
+from forewarn.cli import root
 from forewarn.evaluation import ims, nab, skab
 from forewarn.evaluation.nab_score import nab_score
 from models.errors import WrongUse
@@ -81,10 +83,25 @@ def test_a_temperature_with_a_fault_is_found(tmp_path: Path) -> None:
 def test_a_bearing_that_grows_loud_is_named_and_its_neighbour_is_not(tmp_path: Path) -> None:
     rms = 0.08 + 0.001 * np.random.default_rng(2).standard_normal((2, 400))
     rms[0, 350:] += np.linspace(0.02, 0.1, 50)
-    table(tmp_path / "ims_set2.parquet", 600.0, "timestamp", Bearing1_ch1_rms=rms[0], Bearing2_ch1_rms=rms[1])
+    table(tmp_path / "ims_set3.parquet", 600.0, "timestamp", Bearing3_ch1_rms=rms[0], Bearing4_ch1_rms=rms[1])
     lines = list(ims.evaluate(tmp_path, tmp_path, seed=7, say=lambda _: None))
-    result = ims.score(tmp_path, saved(lines, tmp_path / "lines.jsonl"))["sets"]["2"]["ours"]
-    assert result == {"lead_h": {"1": pytest.approx(8.2, abs=0.2)}, "false_rows": {}, "first_false_h": {}}
+    result = ims.score(tmp_path, saved(lines, tmp_path / "lines.jsonl"))["sets"]["3"]["ours"]
+    assert result == {"lead_h": {"3": pytest.approx(8.2, abs=0.2)}, "false_h": {}, "after_h": {}}
+
+
+def test_an_alarm_elsewhere_is_false_before_the_right_one_and_named_after_it() -> None:
+    left_h = np.arange(100.0, -1.0, -1.0)
+    alarms = {"1": [10, 11], "2": [60, 61], "3": [41, 42, 43], "4": []}
+    found = ims.judge(alarms, left_h, ["3"])
+    assert found == {"lead_h": {"3": 59.0}, "false_h": {"1": 90.0}, "after_h": {"2": 40.0}}
+    assert (
+        ims.in_words(found) == "bearing 3 59.0 h before the end; false: bearing 1 90.0 h; afterwards: bearing 2 40.0 h"
+    )
+    too_early = ims.judge({"3": [*range(10, 101)], "2": [60]}, left_h, ["3"])
+    assert too_early == {"lead_h": {"3": 90.0}, "false_h": {"3": 90.0, "2": 40.0}, "after_h": {}}, (
+        "it stands at 80 h, too"
+    )
+    assert ims.judge({"3": []}, left_h, ["3"])["lead_h"] == {"3": None}
 
 
 def same_up_to(cut: int, lines: list[dict], key: str) -> bool:
@@ -111,6 +128,38 @@ def test_bearings_that_are_cut_at_random_get_the_same_lines_up_to_the_cut(tmp_pa
         columns = {f"Bearing{n + 1}_ch1_rms": rms[n, :rows] for n in range(2)}
         table(tmp_path / f"{name}.parquet", 600.0, "timestamp", **columns)
     assert same_up_to(cut, list(ims.evaluate(tmp_path, tmp_path, seed=7, say=lambda _: None)), "set")
+
+
+def test_lines_are_of_the_file_by_its_own_name_whatever_is_in_it(tmp_path: Path) -> None:
+    """A name that no key may have, a file shorter than its healthy start, a clock that repeats and goes back."""
+    for n in range(3):
+        pump(tmp_path / f"pump_{n}.parquet", n)
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    whole = pq.read_table(tmp_path / "pump_1.parquet").drop(["anomaly"])
+    pq.write_table(whole[:90], odd / "valve 3 (copy).parquet")
+    stamps = whole["datetime"].to_pylist()
+    stamps[430], stamps[440] = stamps[429], stamps[435]
+    pq.write_table(whole.set_column(0, "datetime", [stamps]), odd / "clock.parquet")
+    lines = list(skab.evaluate(tmp_path, odd, seed=7, say=lambda _: None))
+    rows = {n: [line["row"] for line in lines if line["file"] == n] for n in ("valve 3 (copy)", "clock")}
+    assert rows == {"valve 3 (copy)": list(range(90)), "clock": list(range(len(whole)))}
+    assert len(lines) == 90 + len(whole)
+
+
+def test_without_a_line_there_is_no_file_and_a_reason(tmp_path: Path) -> None:
+    rms = 0.08 + 0.001 * np.random.default_rng(1).standard_normal(200)
+    for name in ("rooms", "bearings"):
+        (tmp_path / name).mkdir()
+    table(tmp_path / "rooms" / "room.parquet", 3600.0, "timestamp", value=rms)
+    table(tmp_path / "bearings" / "ims_set3.parquet", 600.0, "timestamp", Bearing3_ch1_rms=rms)
+    args = ["evaluate", "ims", "--train", str(tmp_path / "bearings"), "--test", str(tmp_path / "rooms"), "--out"]
+    for out, why in (
+        (tmp_path / "lines.jsonl", "nothing to be said"),
+        (tmp_path / "no" / "lines.jsonl", "cannot be w"),
+    ):
+        assert why in str(CliRunner().invoke(root, [*args, str(out)]).exception)
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["bearings", "rooms"]
 
 
 def test_nothing_said_is_a_clear_line(tmp_path: Path) -> None:

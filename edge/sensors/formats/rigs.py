@@ -5,7 +5,8 @@ Labels, and columns that give them away (scales, `pow10`), are used for units at
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -97,13 +98,22 @@ def single(path: Path, options: Options) -> Iterable[Recording | RecordingReject
         with columns.reading(path):
             table = file.read(columns=names).to_pylist()
     shared = meta.bearing(path.parent, meta.load(path.parent))
-    stems = [PurePosixPath(str(r["file"]).replace("\\", "/")).stem for r in table]
-    for row, (record, stem) in enumerate(zip(table, stems, strict=True)):
-        name = stem if stems.count(stem) == 1 else f"{stem} {record.get('rig') or row}"
+    for row, (record, name) in enumerate(zip(table, _names(table), strict=True)):
         try:
             yield _single_record(path, options, row, name=name, record=record, shared=shared)
         except RecordingRejected as e:
             yield e
+
+
+def _names(table: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What tells the records apart: the file's stem, where that is not enough with the rig, else with the row."""
+    stems = [PurePosixPath(str(r["file"]).replace("\\", "/")).stem for r in table]
+    rigs = [f"{stem} {r.get('rig') or ''}" for stem, r in zip(stems, table, strict=True)]
+    of_stem, of_rig = Counter(stems), Counter(rigs)
+    return [
+        stem if of_stem[stem] == 1 else rig if of_rig[rig] == 1 else f"{stem} {row}"
+        for row, (stem, rig) in enumerate(zip(stems, rigs, strict=True))
+    ]
 
 
 def _single_record(

@@ -97,6 +97,14 @@ def test_single_channel_rows_have_their_own_rate_speed_and_power_of_ten(tmp_path
     assert next(found[0].open().windows()).samples["vibration"][:2].tolist() == pytest.approx([1.0, -2.5])
 
 
+def test_records_of_one_name_in_several_folders_of_a_rig_are_all_heard(tmp_path, find) -> None:
+    rows = [row("day 1/IR_1.mat"), row("day 2/IR_1.mat"), row("day 2/OR_1.mat")]
+    found, refused = find(single(tmp_path, rows))
+    assert refused == []
+    assert [r.name for r in found] == ["IR_1 0", "IR_1 1", "OR_1"]
+    assert [r.called["vibration"] for r in found] == [r["file"] for r in rows]
+
+
 def test_geometry_follows_from_race_frequencies(tmp_path, find) -> None:
     (found,), _ = find(single(tmp_path, [row(rpm=None, shaft_hz=25.0, bpfo_hz=81.125, bpfi_hz=118.875)]))
     bearing = found.machine.bearing
