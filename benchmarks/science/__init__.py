@@ -1,9 +1,9 @@
 """Every public benchmark of machines that took no part in training, and the one table of them.
 
-Each protocol trains and listens through `forewarn evaluate`'s own code, once for each fold and seed, and keeps the
-lines; a run that was cut short goes on where it stopped, and lines of other code are never taken. The rigs' folds are
-`benchmarks/rigs.py`'s. `python -m benchmarks --only science` for all; `SCIENCE=skab,ims` for some, which leaves the
-other rows as they were; `SCIENCE_SEEDS=7` for fewer seeds.
+Each protocol trains and listens through `forewarn evaluate`'s own code, once for each fold and seed, as many at once as
+there are cores, and keeps the lines; a run that was cut short goes on where it stopped, and lines of other code or of
+other files are never taken. The rigs' folds are `benchmarks/rigs.py`'s. `python -m benchmarks --only science` for all;
+`SCIENCE=skab,ims` for some, which leaves the other rows as they were; `SCIENCE_SEEDS=7` for fewer seeds.
 """
 
 from __future__ import annotations

@@ -1,14 +1,20 @@
-"""Folds and seeds, each run once: lines are kept under a digest of the code that made them."""
+"""Folds and seeds, each run once, several at a time: lines are kept under digests of code and files that made them.
+
+A fit has one thread whoever runs it, so what is said depends on the fold and the seed alone, not on how many run.
+"""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import json
+import multiprocessing
+import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +27,7 @@ _CODE = (
     "models",
     "training",
     "benchmarks/rigs.py",
-    "benchmarks/science",
+    "benchmarks/science/runs.py",
 )  # what could change a line
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,6 +40,17 @@ class Fold:
     train_on: Path
     test_on: Path
 
+    def digest(self) -> str:
+        """Of both folders' files and their names."""
+        sides = [sorted(f for f in side.iterdir() if f.is_file()) for side in (self.train_on, self.test_on)]
+        told = [[f"{f.name} {_digest_of(f.resolve())}" for f in side] for side in sides]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
+
+
+def evaluated(benchmark: str, fold: Fold, seed: int) -> Iterable[Line]:
+    """What `forewarn evaluate` writes."""
+    return load(benchmark).evaluate(fold.train_on, fold.test_on, seed=seed, say=lambda _: None)
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -42,24 +59,43 @@ class Work:
     folder: Path
     say: Callable[[str], None]
     seeds: Sequence[int] = SEEDS
+    at_once: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))  # folds and seeds
+    evaluate: Callable[[str, Fold, int], Iterable[Line]] = evaluated  # runs in processes of its own
 
     def lines(self, benchmark: str, fold: Fold, seed: int) -> list[Line]:
-        """The lines of one fold and seed: read where they were made by this code, else made."""
-        file = self.folder / _digest() / benchmark / fold.name / f"{seed}.jsonl"
+        """The lines of one fold and seed: read where this code made them of these files, else made."""
+        file = self._file(benchmark, fold, seed)
         if not file.exists():
-            begin = time.monotonic()
-            said = load(benchmark).evaluate(fold.train_on, fold.test_on, seed=seed, say=lambda _: None)
-            text = "".join(json.dumps(line) + "\n" for line in said)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            part = file.with_suffix(".part")
-            part.write_text(text)
-            part.rename(file)  # whole or not at all: what is there is never half
-            self.say(f"  {benchmark} {fold.name}, seed {seed}: {time.monotonic() - begin:.0f} s")
+            self._say(fold, _made(self.evaluate, benchmark, fold, seed, file, digest()))
         return [json.loads(line) for line in file.read_text().splitlines()]
+
+    def make(self, benchmark: str, jobs: Iterable[tuple[Fold, int]]) -> None:
+        """Make what is missing of these folds and seeds, several at a time; the first that fails ends it."""
+        missing = [job for job in jobs if not self._file(benchmark, *job).exists()]
+        if min(len(missing), self.at_once) < 2:
+            return  # `lines` makes it
+        spawned = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+        with ProcessPoolExecutor(min(len(missing), self.at_once), spawned) as pool:
+            made = {
+                pool.submit(_made, self.evaluate, benchmark, *job, self._file(benchmark, *job), digest()): job
+                for job in missing
+            }
+            try:
+                for done in as_completed(made):
+                    self._say(made[done][0], done.result())
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _file(self, benchmark: str, fold: Fold, seed: int) -> Path:
+        return self.folder / digest() / benchmark / fold.name / f"{fold.digest()}-{seed}.jsonl"
+
+    def _say(self, fold: Fold, what: str) -> None:
+        self.say(f"  {fold.name}, {what}")
 
     def kept(self, name: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Figures that are made elsewhere: read where they were made by this code, else made."""
-        file = self.folder / _digest() / f"{name}.json"
+        file = self.folder / digest() / f"{name}.json"
         if not file.exists():
             text = json.dumps(measure())
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -68,6 +104,7 @@ class Work:
 
     def scored(self, benchmark: str, folds: Sequence[Fold], seeds: Sequence[int], truth: Path) -> dict[str, Any]:
         """The score of all folds' lines together, by seed."""
+        self.make(benchmark, [(fold, seed) for seed in seeds for fold in folds])
         found = {}
         for seed in seeds:
             pooled = [line for fold in folds for line in self.lines(benchmark, fold, seed)]
@@ -98,8 +135,29 @@ class Work:
         return folds
 
 
+def _made(
+    evaluate: Callable[[str, Fold, int], Iterable[Line]], benchmark: str, fold: Fold, seed: int, file: Path, code: str
+) -> str:
+    """Train, listen, keep the lines; return how long it took. Raises RuntimeError when this code is not `code`."""
+    begin = time.monotonic()
+    text = "".join(json.dumps(line) + "\n" for line in evaluate(benchmark, fold, seed))
+    if digest() != code:
+        raise RuntimeError("the code was changed while it was measured: start again")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    part.write_text(text)
+    part.rename(file)  # whole or not at all: what is there is never half
+    return f"seed {seed}: {time.monotonic() - begin:.0f} s"
+
+
 @functools.cache
-def _digest() -> str:
+def _digest_of(file: Path) -> str:
+    with file.open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
+
+
+@functools.cache
+def digest() -> str:
     """Of the code as it was when the run began, which is what runs."""
     code = hashlib.sha256()
     for part in _CODE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,22 +43,41 @@ def test_each_unit_is_left_out_once_and_cut_where_its_truth_says(tmp_path: Path,
         assert not learned & tested
 
 
-def test_lines_are_made_once_and_anew_for_other_code(work: Work, tmp_path: Path, monkeypatch) -> None:
+def test_lines_are_made_once_and_anew_for_other_code_or_other_files(tmp_path: Path, monkeypatch) -> None:
     made: list[int] = []
 
-    class Benchmark:
-        @staticmethod
-        def evaluate(train_on: Path, test_on: Path, *, seed: int, say: object) -> Iterator[dict[str, int]]:
-            made.append(seed)
-            yield {"row": seed}
+    def evaluate(benchmark: str, fold: Fold, seed: int) -> Iterator[dict[str, int]]:
+        made.append(seed)
+        yield {"row": seed}
 
-    monkeypatch.setattr(runs, "load", lambda name: Benchmark)
-    fold = Fold("a", tmp_path, tmp_path)
+    work, fold = Work(tmp_path / "work", lambda text: None, evaluate=evaluate), Fold("a", tmp_path, tmp_path)
     assert [work.lines("skab", fold, s) for s in (7, 8, 7)] == [[{"row": 7}], [{"row": 8}], [{"row": 7}]]
     assert made == [7, 8]
-    monkeypatch.setattr(runs, "_digest", lambda: "other")
+    (tmp_path / "one_more.parquet").write_bytes(b"other files")
     work.lines("skab", fold, 7)
     assert made == [7, 8, 7]
+    monkeypatch.setattr(runs, "digest", lambda: "other")
+    work.lines("skab", fold, 7)
+    assert made == [7, 8, 7, 7]
+
+
+def one_line(benchmark: str, fold: Fold, seed: int) -> list[dict[str, object]]:
+    """A benchmark that other processes can run; one seed fails."""
+    if seed == 13:
+        raise ValueError("an unlucky seed")
+    return [{"benchmark": benchmark, "fold": fold.name, "seed": seed, "process": os.getpid()}]
+
+
+def test_folds_are_made_at_once_in_processes_of_their_own_and_one_that_fails_ends_it(tmp_path: Path) -> None:
+    (tmp_path / "side").mkdir()
+    folds, said = [Fold(n, tmp_path / "side", tmp_path / "side") for n in "ab"], list[str]()
+    work = Work(tmp_path / "work", said.append, at_once=2, evaluate=one_line)
+    jobs = [(fold, seed) for fold in folds for seed in (7, 8)]
+    with pytest.raises(ValueError, match="an unlucky seed"):
+        work.make("x", [*jobs, (folds[0], 13)])
+    lines = [line for job in jobs for line in work.lines("x", *job)]
+    assert [(line["fold"], line["seed"]) for line in lines] == [("a", 7), ("a", 8), ("b", 7), ("b", 8)]
+    assert os.getpid() not in {line["process"] for line in lines}, "what had begun is kept, and not made again"
 
 
 def test_a_file_is_never_on_both_sides(tmp_path: Path, work: Work) -> None:
