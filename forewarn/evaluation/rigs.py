@@ -47,12 +47,13 @@ def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[
         bundle = LoadedBundle.open(file)
         for recording in unheard:
             try:
-                yield from _all_of(recording, bundle, speeds, say)
+                yield from all_of(recording, bundle, speeds, say)
             except RecordingRejected as e:
                 say(f"cut short: {e}")
 
 
-def _all_of(recording: Recording, bundle: LoadedBundle, speeds: Sequence[float], say: Say) -> Iterator[Line]:
+def all_of(recording: Recording, bundle: LoadedBundle, speeds: Sequence[float], say: Say) -> Iterator[Line]:
+    """What is said of a recording; its speed, where it tells none, is sought among `speeds` (rpm)."""
     if recording.machine.speed_rpm:
         yield from lines(recording, bundle)
         return

@@ -94,6 +94,14 @@ def test_what_wears_is_told_from_what_does_not_and_floors_are_beaten(folder: Pat
     assert any("RMSE" in line for line in describe({"FD009": result}))
 
 
+def test_silence_is_scored_as_the_floors_answer_and_shown(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "said.jsonl"
+    file.write_text("".join(json.dumps({"set": "FD009", "unit": u, "rul_cycles": None}) + "\n" for u in CUTS))
+    result = score(folder, file)["FD009"]
+    assert result["ours"] == result["constant"]
+    assert result["nulls"] == 1
+
+
 def test_a_unit_that_is_cut_at_random_gives_the_same_words_up_to_the_cut(folder: Path, bundle: LoadedBundle) -> None:
     subset, random = subsets(folder, "test")["FD009"], np.random.default_rng()
     names = list(bundle.manifest.view.channels)  # type: ignore[union-attr]

@@ -27,7 +27,7 @@ from forewarn.evaluation.rig_score import figures, verdict
 from forewarn.evaluation.rig_speed import WINDOWS as WINDOWS_HEARD
 from forewarn.evaluation.rig_speed import with_speed
 from forewarn.evaluation.rig_truth import bearing, truths
-from forewarn.evaluation.rigs import bundle_of, labelled, lines
+from forewarn.evaluation.rigs import all_of, bundle_of, labelled, lines
 from models.errors import WrongUse
 from models.networks.faults import FAULTS
 from training.faults.fit import FaultConfig, answer, fit
@@ -122,6 +122,33 @@ def test_a_record_that_is_cut_short_gives_the_same_lines_up_to_the_cut(folder, b
     (tmp_path / "cut" / "meta.json").write_bytes((folder / "test" / "meta.json").read_bytes())
     short = [line for found in find_recordings([tmp_path / "cut"]) for line in lines(found, bundle)]
     assert short == [line for line in said if line["window"] <= kept]
+
+
+def single(path: Path, samples: int, **columns: object) -> None:
+    """A folder as HIT-SM's and MFPT's: one record a row, cut after so many samples."""
+    counts = np.round(sound("outer_race", 5, 4) / SCALE).astype(np.int64)[:samples]
+    path.mkdir()
+    row = {"file": "day 1/x.mat", "fs_hz": int(RATE_HZ), "pow10": 4, "counts": counts.tolist(), **columns}
+    pq.write_table(pa.table({name: [value] for name, value in row.items()}), path / "rig.parquet")
+    (path / "meta.json").write_text(json.dumps({"bearing": BEARING}))
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [{"rpm": RPM}, {"shaft_hz": 25.0, "bpfo_hz": 89.6, "bpfi_hz": 135.4}, {"rpm": None}],
+    ids=["hit_sm", "mfpt", "no speed"],
+)
+def test_a_record_that_is_cut_at_random_gives_the_same_lines_for_each_whole_window(bundle, tmp_path, columns):
+    """Also where its speed is sought in the first windows."""
+    cut = int(np.random.default_rng().integers(8192, 4 * 8192))
+    single(tmp_path / "whole", 4 * 8192, **columns)
+    single(tmp_path / "cut", cut, **columns)
+    heard = [find_recordings([tmp_path / n])[0] for n in ("whole", "cut")]
+    whole, short = (list(all_of(r, bundle, [1750.0, 1850.0], lambda _: None)) for r in heard)
+    assert {line["record"] for line in whole} == {"day 1/x.mat"}
+    full = cut // 8192
+    assert short[:full] == whole[:full], cut
+    assert len(short) == full + (cut % 8192 > 4096)
 
 
 def test_evaluate_and_score_from_the_command_line_and_a_bad_record_stops_no_other(folder, tmp_path):
