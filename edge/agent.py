@@ -24,6 +24,7 @@ from edge.clock import DeviceClock
 from edge.config import EdgeConfig, certificates_of, zones_of
 from edge.detection import Detector
 from edge.features import Extractor
+from edge.flightsender import FlightSender
 from edge.health import HealthCheck
 from edge.keeper import Keeper
 from edge.ledger import Ledger
@@ -81,6 +82,14 @@ class Agent:
         self._loops = [self._make_loop(s) for s in sources]
         learners = [(loop.machine.name, loop) for loop in self._loops]
         self._recall = Recall(self._link.channel, self._identity, learners, self._on_copy)
+        self._flight = FlightSender(
+            self._outbox,
+            store / "flight",
+            {s.sensor.machine.name: s.replay for s in sources},
+            quota_bytes=config.outbox.quota_bytes,
+            ledger=self._ledger,
+            meter=self._meter,
+        )
         self._status = StatusPage(self._meter, self.wrong)
         self._health = HealthCheck(self.wrong)
         self.rejected: list[RecordingRejected] = []  # recordings that turned out bad while they were replayed
@@ -183,6 +192,9 @@ class Agent:
         )
 
     def _on_command(self, command: Command) -> None:
+        if command.kind == "send_flight":
+            self._flight.ask(command)
+            return
         for loop in self._loops:
             if loop.machine.name == command.machine:
                 loop.order(Order(command.kind, command.alert_key))
@@ -207,6 +219,7 @@ class Agent:
         if self._updater is not None:
             self._updater.load_current()  # before the first window, without the network
         self._offline.start()
+        self._flight.start()
         background: list[asyncio.Task[None]] = []
         if self._config.gateways:
             background.append(asyncio.create_task(_keep_running("uplink", self._uplink.run)))
@@ -239,6 +252,7 @@ class Agent:
             await self._link.close()
             if self._traces is not None:
                 await asyncio.to_thread(self._traces.close)
+            await asyncio.to_thread(self._flight.close)
             await asyncio.to_thread(self._offline.close)
             self._keep_untold()
             self._outbox.close()

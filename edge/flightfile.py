@@ -100,6 +100,11 @@ def unpack(raw: Raw, machine: str) -> Window:
     )
 
 
+def samples_in(raw: Raw) -> int:
+    """How many samples a frame holds, all channels together, without unpacking them; `raw` is out of a whole frame."""
+    return sum(s.count for s in _frames.decode(raw.body).samples.values())
+
+
 def _unpacked(packed: _Samples) -> FloatArray:
     kind = "<i2" if packed.scale else "<f4"
     size = packed.count * np.dtype(kind).itemsize

@@ -20,6 +20,7 @@ _METRICS = {  # name: (type, help)
     "stored_records_total": ("counter", "Records that the cloud has stored for good, as told while connected."),
     "rejected_records_total": ("counter", "Records that the cloud keeps in quarantine."),
     "dropped_records_total": ("counter", "Records that will never reach the cloud."),
+    "flight_windows_total": ("counter", "Windows of the flight recorder that the crew asked for."),
     "kept_bytes": ("gauge", "Bytes in the outbox."),
     "quota_bytes": ("gauge", "Bytes that the outbox may have."),
     "clock_suspect": ("gauge", "1 while the device's clock is in doubt: the times of live records are flagged."),

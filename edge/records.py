@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edge.types import Assessment, Channel, ChannelKind, FeatureRow, FloatArray, Kind, Machine, Record, Schema, Window
+from edge.types import Assessment, Channel, ChannelKind, FeatureRow, Kind, Machine, Record, Schema, Window
 from models.features import ASSESSMENT, HEALTH
 
 _FULL_SCALE = 32_767
+_LONGEST = 65_536  # samples in one record
 _HEALTH = Schema(tuple(s.id for s in HEALTH), tuple(s.unit for s in HEALTH))
 _ASSESSMENT = Schema(tuple(s.id for s in ASSESSMENT), tuple(s.unit for s in ASSESSMENT))
 _DEGRADATION = Schema((ASSESSMENT[0].id,), (ASSESSMENT[0].unit,))
@@ -58,8 +59,10 @@ def _of_machine(kind: Kind, window: Window, values: Sequence[float], schema: Sch
 
 def snippets(machine: Machine, window: Window, longest: int) -> list[Record]:
     """The raw samples of each waveform channel, at most `longest` from the middle, as int16 with their scale."""
-    fast = [c for c in machine.channels if c.kind is ChannelKind.WAVEFORM and c.name in window.samples]
-    found = (_snippet(window, c, window.samples[c.name], longest) for c in fast if longest)
+    found = []
+    for channel in _fast(machine, window) if longest else ():
+        start = max(0, (window.samples[channel.name].size - longest) // 2)
+        found.append(_piece(window, channel, start, longest))
     return [r for r in found if r is not None]
 
 
@@ -75,10 +78,22 @@ def of_copy(window: Window, copy: bytes) -> Record:
     )
 
 
-def _snippet(window: Window, channel: Channel, samples: FloatArray, longest: int) -> Record | None:
+def raw(machine: Machine, window: Window, *, source: str) -> list[Record]:
+    """All raw samples of each waveform channel, as int16 with their scale, in pieces of at most 65,536."""
+    found: list[Record | None] = []
+    for channel in _fast(machine, window):
+        starts = range(0, window.samples[channel.name].size, _LONGEST)
+        found += [_piece(window, channel, start, _LONGEST, source) for start in starts]
+    return [r for r in found if r is not None]
+
+
+def _fast(machine: Machine, window: Window) -> list[Channel]:
+    return [c for c in machine.channels if c.kind is ChannelKind.WAVEFORM and c.name in window.samples]
+
+
+def _piece(window: Window, channel: Channel, start: int, longest: int, source: str = "") -> Record | None:
     """None where samples are missing or not finite: they would not fit a scale."""
-    start = max(0, (samples.size - longest) // 2)
-    part = samples[start : start + longest]
+    part = window.samples[channel.name][start : start + longest]
     if not part.size or not np.isfinite(part).all():
         return None
     scale = float(np.abs(part).max()) / _FULL_SCALE or 1.0
@@ -91,4 +106,5 @@ def _snippet(window: Window, channel: Channel, samples: FloatArray, longest: int
         quality=window.quality_of(channel.name),
         step=1.0 / channel.rate_hz,
         scale=scale,
+        source=source,
     )

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
 from cloud.alerts import rules
-from cloud.alerts.types import Alert, Event, IncomingAlert, NumberReused, Outcome, State
+from cloud.alerts.types import Alert, Event, IncomingAlert, NumberReused, Outcome, RawOrder, State
 from cloud.catalogue import alerts as sql
 from cloud.catalogue.access import reading, writing
 from cloud.catalogue.alerts import Device
@@ -83,6 +83,30 @@ class AlertBook:
         """Close it with what was found; a replaced part starts a new baseline and enters the maintenance history."""
         tap = _Tap(who, "resolved", note, idempotency_key, outcome)
         return self._tap(alert_id, tap, lambda work: rules.resolved(work, outcome))
+
+    def ask_raw(self, alert_id: int, who: str, *, idempotency_key: str | None = None) -> Alert:
+        """Have the device send its raw windows around the beginning; while it did not hear that, once is enough."""
+
+        def ask(c: Connection) -> Alert:
+            row = sql.find(c, self._enterprise, alert_id, lock=True)
+            if row is None:
+                raise _unknown(alert_id)
+            before = sql.raw_order(c, self._enterprise, row)
+            waits = before is not None and before.told_ns is None
+            if waits or (idempotency_key is not None and sql.tapped_before(c, idempotency_key)):
+                return row
+            now = self._clock()
+            sql.add_command(c, self._enterprise, row, "send_flight", now)
+            event = Event(time_ns=now, who=who[:100], what=sql.ASKED_RAW, note="")
+            sql.add_event(c, alert_id, event, idempotency_key=idempotency_key)
+            return row
+
+        return self._write(ask)
+
+    def raw_order(self, row: Alert) -> RawOrder | None:
+        """Return the newest order for an alert's raw windows, if there was one."""
+        with reading(self._engine) as c:
+            return sql.raw_order(c, self._enterprise, row)
 
     def get(self, alert_id: int) -> Detail:
         """Return one alert with its timeline; `WrongUse` when there is none."""

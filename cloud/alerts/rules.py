@@ -16,6 +16,7 @@ from cloud.alerts.types import Change, Outcome, State
 from models.errors import WrongUse
 
 SEVERITIES = "ABCD"  # zones of ISO 20816, rising
+_RAW_S = 1800  # of raw windows before and after the beginning; the device sends those nearest to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,11 @@ def resolved(work: Work, outcome: Outcome) -> Work:
 def needs_action(work: Work) -> bool:
     """Whether somebody should look: C or D, not resolved, and either still there or never seen."""
     return work.severity in "CD" and work.state is not State.RESOLVED and (work.active or work.state is State.NEW)
+
+
+def raw_span(raised_ns: int) -> tuple[int, int]:
+    """Return the event times, first and last (ns), of the raw windows that belong to an alert."""
+    return raised_ns - _RAW_S * 1_000_000_000, raised_ns + _RAW_S * 1_000_000_000
 
 
 def _checked(severity: str) -> str:

@@ -109,5 +109,20 @@ class Event:
 
     time_ns: int
     who: str
-    what: str  # raised | worsened | returned | acknowledged | in_work | resolved | note
+    what: str  # raised | worsened | returned | acknowledged | in_work | resolved | asked_raw | note
     note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawOrder:
+    """The newest order to send the flight recorder's raw windows around an alert's beginning (times in ns)."""
+
+    id: int
+    who: str
+    asked_ns: int
+    told_ns: int | None  # None: the device did not hear it yet
+
+    @property
+    def source(self) -> str:
+        """What the records that answer it say where they come from."""
+        return f"flight/{self.id}"

@@ -10,8 +10,10 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select, update
 
 from cloud.alerts.rules import Work
-from cloud.alerts.types import Alert, Event, IncomingAlert, Outcome, State
+from cloud.alerts.types import Alert, Event, IncomingAlert, Outcome, RawOrder, State
 from cloud.catalogue.tables import alert, alert_event, alert_taken, command, maintenance
+
+ASKED_RAW = "asked_raw"  # in the timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ def tapped_before(c: Connection, idempotency_key: str) -> bool:
 
 
 def add_command(c: Connection, enterprise: str, row: Alert, kind: str, created_ns: int) -> None:
-    """Queue an answer for the device: `acknowledge` or `new_baseline`."""
+    """Queue an answer for the device: `acknowledge`, `new_baseline` or `send_flight`."""
     c.execute(
         insert(command).values(
             enterprise=enterprise,
@@ -154,6 +156,16 @@ def add_command(c: Connection, enterprise: str, row: Alert, kind: str, created_n
             created_ns=created_ns,
         )
     )
+
+
+def raw_order(c: Connection, enterprise: str, row: Alert) -> RawOrder | None:
+    """Return the newest order for raw windows around an alert."""
+    k, e = command.c, alert_event.c
+    same = (e.alert == row.id, e.what == ASKED_RAW, e.time_ns == k.created_ns)
+    query = select(k.id, e.who, k.created_ns, k.delivered_ns).join_from(command, alert_event, and_(*same))
+    where = (*_of(k, Device(enterprise, row.site, row.device)), k.kind == "send_flight", k.alert_key == row.said.key)
+    found = c.execute(query.where(*where).order_by(k.id.desc()).limit(1)).one_or_none()
+    return None if found is None else RawOrder(id=found[0], who=found[1], asked_ns=found[2], told_ns=found[3])
 
 
 def add_replacement(c: Connection, enterprise: str, row: Alert, time_ns: int, note: str) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Row, and_, func, select, update
 
+from cloud.alerts.rules import raw_span
 from cloud.catalogue import tables as t
 from cloud.catalogue.upsert import upsert
 
@@ -19,6 +21,8 @@ class Order:
     machine: str
     kind: str
     alert_key: str
+    from_ns: int = 0  # event times of the raw windows that are asked for
+    to_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +37,21 @@ def read(connection: Connection, enterprise: str) -> Downlink:
     """Return what is assigned and what is undelivered."""
     query = select(t.assignment.c.machine_class, t.assignment.c.bundle).where(t.assignment.c.enterprise == enterprise)
     assigned = {row.machine_class: row.bundle for row in connection.execute(query)}
-    c = t.command.c
-    waiting = select(t.command).where(c.enterprise == enterprise, c.delivered_ns.is_(None)).order_by(c.id)
+    c, a = t.command.c, t.alert.c
+    its_alert = and_(*(a[name] == c[name] for name in ("enterprise", "site", "device")), a.key == c.alert_key)
+    waiting = select(t.command, a.raised_ns).join_from(t.command, t.alert, its_alert, isouter=True)
+    waiting = waiting.where(c.enterprise == enterprise, c.delivered_ns.is_(None)).order_by(c.id)
     orders: dict[tuple[str, str], tuple[Order, ...]] = {}
     for row in connection.execute(waiting):
         owner = (row.site, row.device)
-        orders[owner] = (*orders.get(owner, ()), Order(row.id, row.machine, row.kind, row.alert_key))
+        orders[owner] = (*orders.get(owner, ()), _order(row))
     return Downlink(assigned, orders)
+
+
+def _order(row: Row[Any]) -> Order:
+    asks = row.kind == "send_flight" and row.raised_ns is not None
+    span = raw_span(row.raised_ns) if asks else (0, 0)
+    return Order(row.id, row.machine, row.kind, row.alert_key, *span)
 
 
 def delivered(connection: Connection, order: Order, now_ns: int) -> None:

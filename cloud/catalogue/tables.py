@@ -248,7 +248,7 @@ command = Table(
     Column("site", String(64), nullable=False),
     Column("device", String(64), nullable=False),
     Column("machine", String(64), nullable=False),
-    Column("kind", String(32), nullable=False),  # acknowledge | new_baseline
+    Column("kind", String(32), nullable=False),  # acknowledge | new_baseline | send_flight
     Column("alert_key", String(100), nullable=False, default=""),
     Column("created_ns", BigInteger, nullable=False),
     Column("delivered_ns", BigInteger),

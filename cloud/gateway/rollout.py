@@ -33,7 +33,11 @@ from protos.forewarn.rollout.v1 import rollout_pb2_grpc
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 POLL_SECONDS = 0.25
 _CHUNK = 64 * 1024
-_KINDS = {"acknowledge": pb.COMMAND_KIND_ACKNOWLEDGE, "new_baseline": pb.COMMAND_KIND_NEW_BASELINE}
+_KINDS = {
+    "acknowledge": pb.COMMAND_KIND_ACKNOWLEDGE,
+    "new_baseline": pb.COMMAND_KIND_NEW_BASELINE,
+    "send_flight": pb.COMMAND_KIND_SEND_FLIGHT,
+}
 
 InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -234,5 +238,7 @@ def _command(order: Order) -> pb.WatchResponse:
             machine=order.machine,
             kind=_KINDS.get(order.kind, pb.COMMAND_KIND_UNSPECIFIED),
             alert_key=order.alert_key,
+            from_ns=order.from_ns,
+            to_ns=order.to_ns,
         )
     )

@@ -125,3 +125,22 @@ def level_bar(value: float, marks: tuple[tuple[float, str], ...] = (), *, width:
         '<rect class="level-axis" x="0" y="6" width="{w}" height="8" rx="4"/>'
         '<rect class="level-value" x="0" y="6" width="{v}" height="8" rx="4"/>{ticks}</svg>'
     ).format(w=width, v=f"{filled:.1f}", ticks=ticks)
+
+
+def waveform(values: Array, *, width: int = 640, height: int = 160, bins: int = 320) -> Markup:
+    """Draw samples (n,), n >= 1, around 0: at most `bins` parts, each from its lowest to its highest value."""
+    parts = np.array_split(values, min(bins, len(values)))
+    top = max(float(np.abs(values).max()), np.finfo(float).tiny)
+    step = width / len(parts)
+    strokes = " ".join(
+        f"M{(i + 0.5) * step:.1f},{_level(p.max(), top, height):.1f}V{_level(p.min(), top, height) + 1:.1f}"
+        for i, p in enumerate(parts)
+    )
+    return Markup(
+        '<svg class="waveform" viewBox="0 0 {w} {h}" preserveAspectRatio="none" aria-hidden="true" focusable="false">'
+        '<path class="waveform-axis" d="M0,{m}H{w}"/><path class="waveform-line" d="{d}"/></svg>'
+    ).format(w=width, h=height, m=height / 2, d=strokes)
+
+
+def _level(value: float, top: float, height: int) -> float:
+    return height / 2 - value / top * (height / 2 - 2)

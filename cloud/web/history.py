@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,24 @@ class Point:
     site: str
     machine: str
     channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waveform:
+    """Raw samples (n,) of one channel, in its unit; sample i was taken at `time_ns` and i x `step_s`."""
+
+    time_ns: int
+    step_s: float
+    values: Array
+
+
+@dataclass(frozen=True, slots=True)
+class RawWindows:
+    """What a device sent of its flight recorder: event times of one channel, sorted, and one of its windows."""
+
+    times_ns: list[int]
+    channel: str
+    shown: Waveform
 
 
 class Memory:
@@ -117,6 +136,28 @@ class Histories:
         behind_ns = table["received_ns"].to_numpy() - table["event_time_ns"].to_numpy()
         possible = (behind_ns >= -_AHEAD_S * _S) & (behind_ns <= _BEHIND_S * _S)
         return table.filter(pa.array(possible | ~doubted | table["replay"].to_numpy()))
+
+    def raw(self, at: Point, source: str, span_ns: tuple[int, int], middle_ns: int) -> RawWindows | None:
+        """Return what was sent for an order between two event times (both included), if anything came.
+
+        The window that is shown is the last that began before `middle_ns`, else the first.
+        """
+        key = ("raw", at, source)
+        return self._memory.get(key, lambda: self._raw(at, source, span_ns, middle_ns))
+
+    def _raw(self, at: Point, source: str, span_ns: tuple[int, int], middle_ns: int) -> RawWindows | None:
+        first, last = span_ns
+        table = self._lake.rows("waveform", site=at.site, machines=[at.machine], since_ns=first, until_ns=last + 1)
+        sent = table.filter(pc.equal(table["source"], source))
+        channels = set(sent["channel"].to_pylist())
+        if not channels:
+            return None
+        channel = at.channel if at.channel in channels else min(channels)
+        here = sent.filter(pc.equal(sent["channel"], channel)).sort_by("event_time_ns")
+        times = here["event_time_ns"].to_pylist()
+        row = here.slice(max(bisect_right(times, middle_ns) - 1, 0), 1).to_pylist()[0]
+        values = np.asarray(row["values"], float) * row["scale"]
+        return RawWindows(times, channel, Waveform(row["event_time_ns"], row["step"], values))
 
     def _trend(self, at: Point, metric: str, since_ns: int | None) -> Series:
         kind = kind_of(metric)

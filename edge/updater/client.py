@@ -21,6 +21,7 @@ REPORT_S = 10.0
 _KINDS = {
     wire.COMMAND_KIND_ACKNOWLEDGE: "acknowledge",
     wire.COMMAND_KIND_NEW_BASELINE: "new_baseline",
+    wire.COMMAND_KIND_SEND_FLIGHT: "send_flight",
 }
 
 
@@ -62,6 +63,8 @@ class RolloutClient:
                             kind=_KINDS[command.kind],
                             machine=command.machine,
                             alert_key=command.alert_key,
+                            from_ns=command.from_ns,
+                            to_ns=command.to_ns,
                         )
 
     async def fetch(self, path: str) -> AsyncGenerator[bytes, None]:

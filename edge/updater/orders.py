@@ -20,9 +20,11 @@ class Command:
     """The crew's answer to a device."""
 
     id: str
-    kind: str  # acknowledge | new_baseline
+    kind: str  # acknowledge | new_baseline | send_flight
     machine: str
     alert_key: str = ""
+    from_ns: int = 0  # event times of the raw windows that are asked for, both included
+    to_ns: int = 0
 
 
 class RolloutLink(Protocol):

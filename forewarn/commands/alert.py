@@ -82,6 +82,17 @@ def resolve(number: int, data: Path, as_json: bool, who: str, note: str, outcome
         _say(book.resolve(number, who, Outcome(outcome), note=note), as_json)
 
 
+@alert.command()
+@JSON
+@DATA
+@click.option("--who", default=getpass.getuser, show_default="the user of this terminal", help="Who asks.")
+@click.argument("number", type=int)
+def raw(number: int, data: Path, as_json: bool, who: str) -> None:
+    """Have the device send its raw data around alert NUMBER; the alert's page shows when it has come."""
+    with _book(data) as book:
+        _say(book.ask_raw(number, who), as_json)
+
+
 def as_dict(a: Alert) -> dict[str, Any]:
     """Return an alert as `--json` prints it."""
     import msgspec

@@ -13,6 +13,8 @@ from pydantic import BaseModel, StringConstraints
 from cloud.alerts.types import Evidence, Outcome
 from cloud.catalogue import fleet
 from cloud.catalogue.access import reading
+from cloud.catalogue.fleet import MachineRow
+from cloud.web.rawdata import raw_data
 from cloud.web.site import Page, Site
 
 PER_PAGE = 50
@@ -55,6 +57,10 @@ def share_of_limit(figure: Evidence) -> float:
     return max(figure.value / figure.limit, 0.0)
 
 
+def _channels(machine: MachineRow | None) -> dict[str, str]:
+    return {c.name: c.unit for c in machine.channels} if machine else {}
+
+
 def router(site: Site) -> APIRouter:
     """Build the pages' routes."""
     routes = APIRouter()
@@ -75,7 +81,7 @@ def router(site: Site) -> APIRouter:
         detail = site.book.get(alert_id)
         with reading(site.engine) as c:
             found = fleet.machines(c, site.enterprise, name=detail.alert.machine)
-        line = next((m.line for m in found if m.site == detail.alert.site), "")
+        here = next((m for m in found if m.site == detail.alert.site), None)
         return site.answer(
             request,
             "alert.html",
@@ -83,9 +89,10 @@ def router(site: Site) -> APIRouter:
             events=detail.events,
             evidence=sorted(detail.alert.said.evidence, key=share_of_limit, reverse=True),
             share_of_limit=share_of_limit,
-            line=line,
+            line=here.line if here else "",
             several_sites=len(found) > 1,
             outcomes=list(Outcome),
+            raw=raw_data(site, detail.alert, _channels(here)),
             tap=uuid.uuid4().hex,
             name=unquote(request.cookies.get(_NAME_COOKIE, ""))[:_LONGEST_NAME],
         )
@@ -100,6 +107,12 @@ def router(site: Site) -> APIRouter:
     def start(request: Request, alert_id: int, form: Annotated[Tap, Form()]) -> RedirectResponse:
         """Take "I am on it"."""
         site.book.start(alert_id, form.who, note=form.note, idempotency_key=form.tap or None)
+        return form.back(Page(request, 0), alert_id)
+
+    @routes.post("/a/{alert_id}/raw")
+    def ask_raw(request: Request, alert_id: int, form: Annotated[Tap, Form()]) -> RedirectResponse:
+        """Take "send the raw data around this alarm"."""
+        site.book.ask_raw(alert_id, form.who, idempotency_key=form.tap or None)
         return form.back(Page(request, 0), alert_id)
 
     @routes.post("/a/{alert_id}/resolve")
