@@ -36,12 +36,12 @@ class RegimeWatch:
         speeds = [c.name for c in slow if c.unit in RPM or c.name.lower() in _SPEED_NAMES]
         loads = [c.name for c in slow if c.name.lower() in _LOAD_NAMES]
         self._speed, self._load = "".join(speeds[:1]), "".join(loads[:1])
-        self.known = bool(speeds or loads)
+        self.channels = frozenset((self._speed, self._load)) - {""}
         self.highest = [0.0, 0.0]
 
     def of(self, rows: Sequence[FeatureRow]) -> Regime | None:
         """The regime of one window; None at standstill, or where a channel that should say it is silent."""
-        if not self.known:
+        if not self.channels:
             return ANY
         now = {r.channel: abs(r.values.item(0)) for r in rows if r.kind is Kind.SCALARS}
         speed = self._cell(0, now.get(self._speed), SPEED_STEP, self._speed)

@@ -42,7 +42,9 @@ def catalogue(file: Path = FILE) -> dict[str, BearingConfig]:
     try:
         return dict(msgspec.toml.decode(file.read_bytes(), type=dict[str, _Known]))
     except (OSError, ValueError) as e:
-        raise ConfigurationError(f"cannot be read: {e}", where=str(file), mend="each has balls, ball_diameter, pitch_diameter and source") from e
+        raise ConfigurationError(
+            f"cannot be read: {e}", where=str(file), mend="each has balls, ball_diameter, pitch_diameter and source"
+        ) from e
 
 
 def bearing_of(given: BearingConfig | str | None) -> Bearing | None:

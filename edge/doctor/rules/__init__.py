@@ -21,6 +21,16 @@ from edge.doctor.rules.computer import (
     sqlite_too_old,
     too_little_memory,
 )
+from edge.doctor.rules.measuring import (
+    event_times_run_back,
+    no_bearing_lines,
+    rate_drift,
+    schedule_differs,
+    unit_without_velocity,
+    windows_not_judged,
+    windows_too_short,
+    zones_unheard,
+)
 from edge.doctor.rules.models import (
     machine_class_unknown,
     model_slot_broken,
@@ -38,11 +48,7 @@ from edge.doctor.rules.network import (
 )
 from edge.doctor.rules.sensors import (
     channel_missing,
-    event_times_run_back,
-    no_bearing_lines,
     not_a_number,
-    rate_drift,
-    schedule_differs,
     sensor_clipping,
     sensor_dead,
     sensor_intermittent,
@@ -51,9 +57,6 @@ from edge.doctor.rules.sensors import (
     sensor_stuck,
     source_unusable,
     temperature_dropouts,
-    unit_without_velocity,
-    windows_too_short,
-    zones_unheard,
 )
 from edge.doctor.rules.store import (
     disk_nearly_full,
@@ -80,8 +83,9 @@ RULES: tuple[Rule, ...] = (
     *certificates.RULES,
     *(no_trust, trust_missing, trust_unreadable, trust_expired, model_slot_broken, machine_class_unknown),
     *(source_unusable, sensor_silent, channel_missing, temperature_dropouts, not_a_number, sensor_dead, sensor_stuck),
-    *(sensor_intermittent, sensor_spikes, schedule_differs, unit_without_velocity, zones_unheard),
-    *(sensor_clipping, rate_drift, windows_too_short, no_bearing_lines, event_times_run_back),
+    *(sensor_intermittent, sensor_spikes, sensor_clipping),
+    *(rate_drift, schedule_differs, windows_not_judged, windows_too_short, event_times_run_back),
+    *(unit_without_velocity, zones_unheard, no_bearing_lines),
 )
 
 

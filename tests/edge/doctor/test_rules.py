@@ -18,6 +18,7 @@ RATE = 25_600.0
 NOW_S = 1_800_000_000.0
 FAST = Channel(name="x", kind=ChannelKind.WAVEFORM, unit="g", rate_hz=RATE)
 SLOW = Channel(name="t", kind=ChannelKind.SCALAR, unit="C", rate_hz=1.0)
+DRIVE = Channel(name="drive", kind=ChannelKind.SCALAR, unit="rpm", rate_hz=0.01)
 MACHINE = Machine(
     name="P-101",
     machine_class="pump",
@@ -179,6 +180,11 @@ CASES = {
         "schedule-differs",
         "every 60 s, the false-alarm budget counts on one",
     ),
+    r.windows_not_judged: (
+        sensor(machine=replace(MACHINE, channels=(FAST, SLOW, DRIVE))),
+        "windows-not-judged",
+        "absent from 3 of 3 windows",
+    ),
     r.unit_without_velocity: (
         sensor(machine=replace(MACHINE, channels=(replace(FAST, unit="G"), SLOW))),
         "unit-without-velocity",
@@ -230,8 +236,9 @@ def test_a_slow_channel_that_comes_more_rarely_than_windows_is_no_drop_out():
 
 
 def test_a_machine_whose_speed_is_measured_needs_no_configured_one():
-    drive = Channel(name="drive", kind=ChannelKind.SCALAR, unit="rpm", rate_hz=0.01)
-    assert examine(sensor(machine=replace(MACHINE, speed_rpm=None, channels=(FAST, SLOW, drive)))) == []
+    machine = replace(MACHINE, speed_rpm=None, channels=(FAST, SLOW, DRIVE))
+    told = tuple(replace(w, samples={**w.samples, "drive": np.array([1480.0], np.float32)}) for w in windows())
+    assert examine(replace(HEALTHY, sensors=(SensorFacts(machine=machine, windows=told, listened_s=5.0),))) == []
 
 
 def test_a_full_disk_is_named_before_the_quota_that_made_it_so():
