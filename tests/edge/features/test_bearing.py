@@ -9,7 +9,7 @@ from edge.bearings import fault_frequencies, geometry
 from edge.features import Extractor
 from edge.features.bearing import EnvelopeLines, resolvable
 from edge.sensors.replay import find_recordings
-from edge.types import Window
+from edge.types import Bearing, Window
 from tests.edge.features.conftest import BEARING
 
 
@@ -17,6 +17,23 @@ def test_a_6205_has_the_frequencies_that_its_maker_gives() -> None:
     """CWRU Bearing Data Center: multiples of the shaft speed of the drive-end bearing."""
     found = fault_frequencies(BEARING, 60.0)
     assert found == pytest.approx({"bpfo": 3.5848, "bpfi": 5.4152, "bsf": 2 * 4.7135 / 4, "ftf": 0.39828}, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("balls", "ball_mm", "pitch_mm", "cage", "spin", "outer", "inner"),
+    [
+        (7, 2.770, 10.514, 0.3683, 1.7661, 2.5779, 4.4221),  # NMB 1560KK
+        (7, 3.950, 14.974, 0.3681, 1.7635, 2.5767, 4.4233),  # NMB 608DSD81
+        (7, 3.960, 15.014, 0.3681, 1.7638, 2.5769, 4.4231),  # WTOO 608RS
+        (7, 3.968, 15.016, 0.3679, 1.7600, 2.5751, 4.4249),  # Allout 608ZZ
+    ],
+)
+def test_frequencies_are_those_of_another_implementation(
+    balls: int, ball_mm: float, pitch_mm: float, cage: float, spin: float, outer: float, inner: float
+) -> None:
+    """Geometry and multiples of the shaft speed as pyBearing 1.0.4 (Anko and Slavic) lists them, four digits."""
+    found = fault_frequencies(Bearing(balls=balls, ball_diameter=ball_mm, pitch_diameter=pitch_mm), 60.0)
+    assert found == pytest.approx({"bpfo": outer, "bpfi": inner, "bsf": spin, "ftf": cage}, abs=6e-5)
 
 
 def test_geometry_is_recovered_from_the_race_frequencies() -> None:
