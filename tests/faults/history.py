@@ -15,10 +15,11 @@ from pathlib import Path
 from sqlalchemy import select
 
 from cloud.catalogue.tables import alert_taken, quarantine
+from cloud.gateway.records import Kind
 from cloud.wiring import Cloud
 
 Identity = tuple[str, int, int]  # device, epoch, sequence
-KINDS = ("features", "scalars", "spectrum", "waveform", "health", "assessment", "gap")
+KINDS = tuple(kind.label for kind in Kind)
 
 
 @dataclass(frozen=True, slots=True)
