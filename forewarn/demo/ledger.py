@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from cloud.catalogue.tables import alert_taken, quarantine
+from cloud.gateway.records import Kind
 
 if TYPE_CHECKING:
     from cloud.wiring import Cloud
 
 Identity = tuple[str, int, int]  # device, epoch, sequence
-LAKE_KINDS = ("features", "scalars", "spectrum", "waveform", "health", "assessment", "gap")
+LAKE_KINDS = tuple(kind.label for kind in Kind)
 
 
 @dataclass(frozen=True, slots=True)
