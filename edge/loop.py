@@ -198,7 +198,8 @@ class MachineLoop:
                 order = self._orders.get_nowait()
             except queue.Empty:
                 return
-            self._log.info("order of the crew", order=order.kind, key=order.alert_key)
+            if order.copy is None:
+                self._log.info("order of the crew", order=order.kind, key=order.alert_key)
             match order.kind:
                 case "acknowledge":
                     self._detector.acknowledge(order.alert_key)
