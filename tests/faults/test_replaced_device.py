@@ -151,7 +151,7 @@ def plant(tmp_path: Path) -> Iterator[Plant]:
 def test_a_device_of_the_same_name_goes_on_from_what_the_dead_one_had_learned(plant: Plant) -> None:
     async def story() -> None:
         async with plant.gateway():
-            await plant.hear("a", HEALTHY, 2 * LEARNING)
+            await plant.hear("a", HEALTHY, LEARNING)
             assert plant.copies() == [True]
             assert not plant.alarms
             said = await plant.replace("b")
@@ -161,7 +161,7 @@ def test_a_device_of_the_same_name_goes_on_from_what_the_dead_one_had_learned(pl
             await plant.hear("c", FAILING, 2 * LEARNING, copy_every_hours=0.0)  # the floor: one that learns it
             assert not plant.alarms
             rows = plant.cloud.lake.rows("features").to_pylist()
-            assert len(rows) == 3 * 2 * 2 * LEARNING  # nobody waited for anything: each window, both channels
+            assert len(rows) == 2 * (1 + 2 + 2) * LEARNING  # nobody waited for anything: each window, both channels
 
     play(story())
 
@@ -176,7 +176,7 @@ def test_a_replacement_of_another_name_takes_the_clouds_copy_over_by_hand(plant:
 
     async def story() -> None:
         async with plant.gateway():
-            await plant.hear("a", HEALTHY, 2 * LEARNING)
+            await plant.hear("a", HEALTHY, LEARNING)
             said = await asyncio.to_thread(
                 command, device, "state", "edge-1", "--data", str(plant.folder), "--out", file
             )
@@ -193,8 +193,8 @@ def test_a_replacement_of_another_name_takes_the_clouds_copy_over_by_hand(plant:
 def test_a_device_that_knows_its_machine_asks_nobody(plant: Plant) -> None:
     async def story() -> None:
         async with plant.gateway():
-            await plant.hear("a", HEALTHY, 2 * LEARNING)
-            said = await plant.hear("a", 2 * LEARNING, 5)
+            await plant.hear("a", HEALTHY, LEARNING)
+            said = await plant.hear("a", LEARNING, 5)
             assert not [s for s in said if s["event"] == "copies given"]
             assert plant.copies() == [True]
 
@@ -225,7 +225,7 @@ def test_after_a_repair_what_was_learned_before_does_not_come_back(plant: Plant)
 def test_a_device_listens_while_the_cloud_is_away_and_takes_the_copy_over_when_it_is_back(plant: Plant) -> None:
     async def story() -> None:
         async with plant.gateway():
-            await plant.hear("a", HEALTHY, 2 * LEARNING)
+            await plant.hear("a", HEALTHY, LEARNING)
         replacing = asyncio.create_task(plant.replace("b"))
         await eventually(lambda: plant.listening.is_set() and bool(plant.replacing[0]._recall._said))
         async with plant.gateway():
@@ -241,7 +241,7 @@ def test_a_device_listens_while_the_cloud_is_away_and_takes_the_copy_over_when_i
 def test_a_damaged_copy_is_never_taken_over(plant: Plant) -> None:
     async def story() -> None:
         async with plant.gateway():
-            await plant.hear("a", HEALTHY, 2 * LEARNING)
+            await plant.hear("a", HEALTHY, LEARNING)
             (segment,) = plant.cloud.lake.segments("state")
             file = plant.folder / "store" / segment.path
             file.chmod(0o600)

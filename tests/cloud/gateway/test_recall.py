@@ -12,7 +12,7 @@ from sqlalchemy import insert
 
 from cloud.catalogue import tables as t
 from cloud.catalogue.access import writing
-from cloud.gateway import recall
+from cloud.gateway import recall, writer
 from cloud.lake.reader import Lake
 from cloud.wiring import Cloud
 from protos.forewarn.telemetry.v1 import telemetry_pb2 as pb
@@ -132,7 +132,10 @@ def test_a_copy_that_does_not_get_through_in_time_ends_its_call(opened: Cloud, m
     play(story())
 
 
-def test_a_flagged_row_of_a_year_ahead_is_stored_and_the_next_one_is_still_the_latest(opened: Cloud):
+def test_a_flagged_row_of_a_year_ahead_is_stored_and_the_next_one_is_still_the_latest(
+    opened: Cloud, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(writer, "LATEST_SECONDS", 0.01)
     ahead = (time.time_ns() + 365 * 86_400 * 10**9).to_bytes(8, "little")
 
     def latest() -> dict[float, int]:
