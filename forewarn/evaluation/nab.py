@@ -16,7 +16,7 @@ from edge.types import AlarmChange
 from forewarn.evaluation.benchmark import Line, Say
 from forewarn.evaluation.files import read_lines, recordings
 from forewarn.evaluation.nab_score import Windows, nab_score
-from forewarn.evaluation.slow import bundle_of, hear, levels, score_of
+from forewarn.evaluation.slow import bundle_of, hear, levels, part_of, score_of
 from models.departures import DeparturesConfig
 from models.errors import RecordingRejected, WrongUse
 from models.networks.departure import LIMIT
@@ -44,8 +44,8 @@ class Labels(msgspec.Struct):
 
 def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[Line]:
     """Set the limit by the marked windows and by the rows outside of them; rows are counted from 0."""
-    unheard, runs = recordings(test_on, say), []
-    for recording in recordings(train_on, say):
+    unheard, runs = list(_thermometers(test_on, say)), []
+    for recording in _thermometers(train_on, say):
         times = times_ns(recording)
         faulty = np.zeros(len(times), np.bool_)
         for first, last in marked(recording, times) or []:
@@ -56,6 +56,16 @@ def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[
         for said in hear(recording, bundle, say):
             raised = any(c.change is AlarmChange.RAISED and c.source for c in said.changes)
             yield {"file": recording.path.stem, "row": said.window - 1, "score": score_of(said), "alarm": raised}
+
+
+def _thermometers(folder: Path, say: Say) -> Iterator[Recording]:
+    """The recordings of one channel, which is the value, whatever it is called."""
+    for recording in recordings(folder, say):
+        names = [c.name for c in recording.machine.channels]
+        if len(names) == 1:
+            yield part_of(recording, recording.name, {"value": names[0]})
+        else:
+            say(f"not used: {recording.path.name} has {len(names)} columns of measurements, not one")
 
 
 def times_ns(recording: Recording) -> NDArray[np.int64]:

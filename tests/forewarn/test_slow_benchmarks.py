@@ -117,8 +117,13 @@ def test_a_temperature_that_is_cut_at_random_gets_the_same_lines_up_to_the_cut(t
     value = 70.0 + np.random.default_rng(1).standard_normal(800) + np.linspace(0.0, 20.0, 800)
     cut = int(np.random.default_rng().integers(2, 800))
     for name, rows in (("whole", 800), ("cut", cut)):
-        table(tmp_path / f"{name}.parquet", 3600.0, "timestamp", value=value[:rows])
-    assert same_up_to(cut, list(nab.evaluate(tmp_path, tmp_path, seed=7, say=lambda _: None)), "file")
+        table(
+            tmp_path / f"{name}.parquet", 3600.0, "timestamp", **{"value" if name == "cut" else "degrees": value[:rows]}
+        )
+    pump(tmp_path / "pump.parquet", 1)
+    told: list[str] = []
+    assert same_up_to(cut, list(nab.evaluate(tmp_path, tmp_path, seed=7, say=told.append)), "file")
+    assert "not used: pump.parquet has 2 columns of measurements, not one" in told
 
 
 def test_bearings_that_are_cut_at_random_get_the_same_lines_up_to_the_cut(tmp_path: Path) -> None:
