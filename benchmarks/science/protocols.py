@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import rigs
 from benchmarks.science.folds import cut_units
 from benchmarks.science.runs import Fold, Work
-from forewarn.evaluation.ims import in_words
 
 Figures = dict[str, Any]
 Read = Callable[[Mapping[str, Any]], tuple[str, str]]  # figures -> floor of the same run, ours
@@ -103,11 +101,15 @@ def _ims(data: Path, work: Work) -> Figures:
 
 
 def _ims_row(figures: Mapping[str, Any]) -> tuple[str, str]:
+    from forewarn.evaluation.ims import in_words  # noqa: PLC0415 - torch, too
+
     (sets,) = (f["sets"] for f in figures.values())
     return tuple(". ".join(f"Set {n}: {in_words(s[who])}" for n, s in sets.items()) for who in ("rms_rule", "ours"))  # type: ignore[return-value]
 
 
 def _rigs(data: Path, work: Work) -> Figures:
+    from benchmarks import rigs  # noqa: PLC0415 - torch, which each process of a fold would load for nothing
+
     return {name: p for name, p in work.kept("rigs", rigs.measure)["protocols"].items() if name.startswith(data.name)}
 
 

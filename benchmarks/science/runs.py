@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -75,7 +76,7 @@ class Work:
         if min(len(missing), self.at_once) < 2:
             return  # `lines` makes it
         spawned = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-        with ProcessPoolExecutor(min(len(missing), self.at_once), spawned) as pool:
+        with ProcessPoolExecutor(min(len(missing), self.at_once), spawned, _end_with_the_parent) as pool:
             made = {
                 pool.submit(_made, self.evaluate, benchmark, *job, self._file(benchmark, *job), digest()): job
                 for job in missing
@@ -133,6 +134,18 @@ class Work:
             sides = [self.links(f"{name}/{left}/{n}", {f.name: f for f in s}) for n, s in (("a", train), ("b", test))]
             folds.append(Fold(left, *sides))
         return folds
+
+
+def _end_with_the_parent() -> None:
+    """A process whose parent was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _made(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +81,46 @@ def test_folds_are_made_at_once_in_processes_of_their_own_and_one_that_fails_end
     lines = [line for job in jobs for line in work.lines("x", *job)]
     assert [(line["fold"], line["seed"]) for line in lines] == [("a", 7), ("a", 8), ("b", 7), ("b", 8)]
     assert os.getpid() not in {line["process"] for line in lines}, "what had begun is kept, and not made again"
+
+
+def endless(benchmark: str, fold: Fold, seed: int) -> list[dict[str, object]]:
+    """A fold that takes longer than any test."""
+    (fold.train_on / f"{seed}.pid").write_text(str(os.getpid()))
+    time.sleep(600)
+    return []
+
+
+def endless_folds(folder: Path) -> None:
+    """Two of them at once."""
+    fold = Fold("a", folder, folder)
+    Work(folder / "work", print, at_once=2, evaluate=endless).make("x", [(fold, 1), (fold, 2)])
+
+
+def test_folds_end_with_the_run_that_was_killed(tmp_path: Path, repository: Path) -> None:
+    code = f"import pathlib; from {__name__} import endless_folds; endless_folds(pathlib.Path({str(tmp_path)!r}))"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=repository) as run:
+        try:
+            until(lambda: len([f for f in tmp_path.glob("*.pid") if f.read_text()]) == 2)
+        finally:
+            run.kill()
+    pids = [int(f.read_text()) for f in tmp_path.glob("*.pid")]
+    until(lambda: not any(alive(pid) for pid in pids))
+
+
+def until(true: Callable[[], bool], within_s: float = 60.0) -> None:
+    """Wait, at most so long."""
+    end = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process that has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_a_file_is_never_on_both_sides(tmp_path: Path, work: Work) -> None:
