@@ -110,13 +110,14 @@ def judge(alarms: Mapping[str, Sequence[int]], left_h: Any, failed: Sequence[str
     """Hours left at each bearing's first alarm: `lead_h` of the failed ones, and which of them all were false.
 
     False is what came more than 80 h before the end, and on a sound bearing what came before the first right one;
-    what came `after_h` it is named, since a machine that breaks shakes its neighbours.
+    what came `after_h` it is named, since a machine that breaks shakes its neighbours. Where nobody knows what failed,
+    nothing is right or false.
     """
     first = {b: round(float(left_h[rows[0]]), 2) for b, rows in alarms.items() if rows}
     lead = {b: first.get(b) for b in failed if b in alarms}
     right = max((h for h in lead.values() if h is not None and h <= TOO_EARLY_H), default=0.0)
-    false = {b: h for b, h in first.items() if h > (TOO_EARLY_H if b in failed else right)}
-    after = {b: h for b, h in first.items() if b not in failed and b not in false}
+    false = {b: h for b, h in first.items() if lead and h > (TOO_EARLY_H if b in lead else right)}
+    after = {b: h for b, h in first.items() if b not in lead and b not in false}
     return {"lead_h": lead, "false_h": false, "after_h": after}
 
 
@@ -128,11 +129,17 @@ def describe(result: Mapping[str, Any]) -> Sequence[str]:
 
 
 def in_words(found: Mapping[str, Any]) -> str:
-    """What `judge` found, for people."""
-    said = [
-        f"bearing {b} {'missed' if h is None else f'{h:.1f} h before the end'}" for b, h in found["lead_h"].items()
-    ] or ["which bearing failed is not known"]
-    for kind, word in (("false_h", "false"), ("after_h", "afterwards")):
-        if found[kind]:
-            said.append(f"{word}: " + ", ".join(f"bearing {b} {h:.1f} h" for b, h in found[kind].items()))
-    return "; ".join(said if found["false_h"] else [*said, "none false"])
+    """What `judge` found, for people; hours are before the end."""
+    lead, false, after = (found[kind] for kind in ("lead_h", "false_h", "after_h"))
+    if not lead:
+        return f"which bearing failed is not known; first alarms: {_named(after)}"
+    said = []
+    for b, h in lead.items():
+        verdict = f", over {TOO_EARLY_H:.0f}: false" if b in false else ""
+        said.append(f"bearing {b} missed" if h is None else f"bearing {b} {h:.1f} h{verdict}")
+    said.append(f"false before: {_named({b: h for b, h in false.items() if b not in lead})}")
+    return "; ".join([*said, f"afterwards: {_named(after)}"] if after else said)
+
+
+def _named(hours: Mapping[str, float]) -> str:
+    return ", ".join(f"bearing {b} {h:.1f} h" for b, h in hours.items()) or "none"

@@ -27,7 +27,7 @@ def phm_2012(actual_s: Array, predicted_s: Array) -> Array:
 
     Er = 100 (actual - predicted) / actual; A = exp(-ln(0.5) Er / 5) for Er <= 0, exp(ln(0.5) Er / 20) above.
     """
-    error = 100.0 * (actual_s - predicted_s) / actual_s
+    error = 100.0 * (actual_s - predicted_s) / np.maximum(actual_s, 1e-9)  # at the very end only 0 is right
     accuracy: Array = np.exp(np.where(error <= 0, -np.log(0.5) * error / 5.0, np.log(0.5) * error / 20.0))
     return accuracy
 

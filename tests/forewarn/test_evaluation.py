@@ -83,6 +83,7 @@ def test_a_late_prediction_costs_more_than_an_early_one() -> None:
     assert exact == 1
     assert early == pytest.approx(0.5)  # 20 % early halves it
     assert late == pytest.approx(0.5**4)  # 5 % late halves it
+    assert phm_2012(np.zeros(2), np.array([0.0, 10.0])).tolist() == [1.0, 0.0], "the very end"
 
 
 def test_a_line_of_something_else_is_named(tmp_path: Path) -> None:

@@ -94,14 +94,15 @@ def test_an_alarm_elsewhere_is_false_before_the_right_one_and_named_after_it() -
     alarms = {"1": [10, 11], "2": [60, 61], "3": [41, 42, 43], "4": []}
     found = ims.judge(alarms, left_h, ["3"])
     assert found == {"lead_h": {"3": 59.0}, "false_h": {"1": 90.0}, "after_h": {"2": 40.0}}
-    assert (
-        ims.in_words(found) == "bearing 3 59.0 h before the end; false: bearing 1 90.0 h; afterwards: bearing 2 40.0 h"
-    )
+    assert ims.in_words(found) == "bearing 3 59.0 h; false before: bearing 1 90.0 h; afterwards: bearing 2 40.0 h"
     too_early = ims.judge({"3": [*range(10, 101)], "2": [60]}, left_h, ["3"])
     assert too_early == {"lead_h": {"3": 90.0}, "false_h": {"3": 90.0, "2": 40.0}, "after_h": {}}, (
         "it stands at 80 h, too"
     )
+    assert ims.in_words(too_early) == "bearing 3 90.0 h, over 80: false; false before: bearing 2 40.0 h"
     assert ims.judge({"3": []}, left_h, ["3"])["lead_h"] == {"3": None}
+    unknown = ims.judge(alarms, left_h, [])
+    assert (unknown["lead_h"], unknown["false_h"], len(unknown["after_h"])) == ({}, {}, 3)
 
 
 def same_up_to(cut: int, lines: list[dict], key: str) -> bool:
