@@ -158,4 +158,4 @@ class FlightSender:
         if order.sent:
             said.info("raw windows kept for sending", windows=len(order.sent), left_out=left_out)
         else:
-            said.warning("raw windows asked for, nothing of that time is held", left_out=left_out)
+            said.warning("raw windows asked for, none is held of that time", left_out=left_out)

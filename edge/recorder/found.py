@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, zip_longest
 from pathlib import Path
 
 from edge.flightfile import SUFFIX, Raw, Torn, read_frames, read_header, samples_in, unpack
@@ -39,7 +39,7 @@ def held(folder: Path, from_ns: int, to_ns: int) -> list[Place]:
 def _of_time(files: Sequence[Path], from_ns: int, to_ns: int) -> Iterator[Path]:
     """Without those whose first window, and the next file's, say that they hold nothing of the time."""
     firsts = [next((raw.time_ns for raw in _whole(file)), None) for file in files]
-    for file, first, after in zip(files, firsts, [*firsts[1:], None], strict=True):
+    for file, first, after in zip_longest(files, firsts, firsts[1:]):
         if first is None or first > to_ns or (after is not None and first <= after <= from_ns):
             continue
         yield file
