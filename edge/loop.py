@@ -129,6 +129,7 @@ class MachineLoop:
                     break
                 if window.time_ns in self._again:
                     self._log.warning("window sent again, kept already", event_time_ns=window.time_ns)
+                    self._source.kept(window.time_ns)
                     continue
                 self._take(window)
         finally:
@@ -178,8 +179,10 @@ class MachineLoop:
         self._position_ns = window.time_ns
         if not self._source.replay:
             self._heard.append(window.time_ns)
-        if self._keeper.add(found, alarms) and not self._keeper.flush(self._state()):
-            self._copies.lost()
+        if self._keeper.add(found, alarms):
+            if not self._keeper.flush(self._state()):
+                self._copies.lost()
+            self._source.kept(window.time_ns)  # or counted as lost
         self._count(found, alarms)
         self._began_s = None
 

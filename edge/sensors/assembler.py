@@ -49,6 +49,11 @@ class Assembler:
         self._slow[name] = (values if before is None else np.concatenate([before, values]))[-_LARGEST_VALUES:]
         return done
 
+    @property
+    def pending(self) -> bool:
+        """Whether a measurement has begun that is not complete."""
+        return bool(self._blocks or self._slow)
+
     def _end(self) -> Assembled:
         ended = (self._started_ns, {**self._blocks, **self._slow})
         self._blocks, self._slow = {}, {}

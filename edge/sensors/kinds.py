@@ -7,7 +7,7 @@ imported when a file names it, so that a device pays only for what it listens to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -39,6 +39,10 @@ class Wiring:
     line: str = ""
 
 
+def _nobody_waits(_up_to_ns: int) -> None:
+    """A source that can be asked again, as a recording can, need not know what is kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A sensor, and what the loop must know of it."""
@@ -47,6 +51,9 @@ class Source:
     replay: bool  # event times belong to a recording or a simulation, not to the device's clock
     hurried: bool  # as fast as possible: it can wait, and its windows may be kept in groups
     every_s: float | None = None  # its measuring schedule
+    kept: Callable[[int], None] = (
+        _nobody_waits  # told when all windows up to an event time are kept, or counted as lost
+    )
 
 
 class Opens:

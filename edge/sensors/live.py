@@ -35,6 +35,7 @@ class LiveSensor:
         self.closed = threading.Event()
         self.refused = 0  # measurements
         self.dropped = 0  # windows that nobody took in time
+        self.kept_ns = 0  # all windows up to this event time are kept, or counted as lost
         self.log = structlog.get_logger().bind(machine=wiring.name, source=config.__struct_config__.tag)
         self._config = config
         self._maker = WindowMaker(wiring.name, config.channels)
@@ -48,7 +49,7 @@ class LiveSensor:
 
     def source(self) -> Source:
         """This sensor as the loop takes it: event times are of the plant's clocks, and nothing waits for us."""
-        return Source(self, replay=False, hurried=False, every_s=self._config.every_seconds)
+        return Source(self, replay=False, hurried=False, every_s=self._config.every_seconds, kept=self.kept)
 
     # --- for a kind to write --------------------------------------------------------------------------------------
 
@@ -71,8 +72,11 @@ class LiveSensor:
             self.log.warning("source is away, waiting for it", reason=why)
         self._away = True
 
-    def take(self, time_ns: int | None, values: Mapping[str, NDArray[Any]]) -> None:
-        """One measurement: event time of its first sample (None: now), values by channel. BadData goes to `refuse`."""
+    def take(self, time_ns: int | None, values: Mapping[str, NDArray[Any]]) -> int:
+        """One measurement: event time of its first sample (None: now), values by channel. BadData goes to `refuse`.
+
+        Returns its window's event time: once `kept_ns` is there, the other side may be told that it came for good.
+        """
         window = self._maker.make(time_ns, values)
         with self._changed:
             if len(self._kept) >= self._config.buffer_windows:
@@ -82,6 +86,12 @@ class LiveSensor:
                     self.log.warning("windows dropped, the device is too slow", dropped=self.dropped)
             self._kept.append(window)
             self._changed.notify_all()
+        return window.time_ns
+
+    @property
+    def full(self) -> bool:
+        """Whether the next window would drive out the oldest: a kind whose other side can wait lets it wait."""
+        return len(self._kept) >= self._config.buffer_windows
 
     def refuse(self, why: BadData) -> None:
         """Report a bad measurement, a repeated reason at its 10th, 100th, ... time only."""
@@ -96,6 +106,10 @@ class LiveSensor:
 
     def resume(self, after_ns: int) -> None:
         """Nothing: what comes is new."""
+
+    def kept(self, up_to_ns: int) -> None:
+        """All windows up to this event time are kept, or counted as lost on a full disk; from any thread."""
+        self.kept_ns = up_to_ns
 
     def windows(self) -> Iterator[Window]:
         """The windows as they come; to be called once. Silence is reported, and does not end it."""

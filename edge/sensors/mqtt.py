@@ -1,7 +1,8 @@
 """Measurements from an MQTT broker (extra `mqtt`): whole ones as JSON, or a topic for each channel.
 
 What the broker retained is not taken: nobody knows how old it is. With a `client_id` the broker keeps what comes while
-the device is away, as far as the broker's own limits go.
+the device is away, as far as the broker's own limits go. A message is acknowledged when its window is kept on the disk,
+in the order they came: what a power cut takes is sent again.
 """
 
 # ruff: noqa: PLC0415 - paho is imported by those devices alone that listen to a broker
@@ -16,6 +17,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from edge.sensors.answers import Answers, Unanswered
 from edge.sensors.assembler import Assembler
 from edge.sensors.kinds import Source, Wiring
 from edge.sensors.live import LiveSensor
@@ -25,8 +27,11 @@ from models.errors import ConfigurationError, Unavailable, WrongUse
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
+    from paho.mqtt.enums import MQTTErrorCode
 
 _LOOK_S = 0.2
+_LOOK_FOR_KEPT_S = 0.02  # while messages wait for their answer
+_REMEMBERED = 64  # measurements, so that one that is sent again on a new connection is not taken twice
 _CONNECT_S = 10.0
 
 
@@ -81,17 +86,21 @@ class Mqtt(LiveSensor):
         self._channels = {c.topic: c for c in config.channels if c.topic}
         waveforms = [c.name for c in self._channels.values() if c.kind == "waveform"]
         self._assembler = Assembler(waveforms, config.every_seconds or 1.0)
+        self._answers = Answers()
+        self._placed: dict[int, int] = {}  # windows' event times by those the messages said
         self._answer: str | None = None  # to our connection: empty is yes, else why not
 
     def listen(self) -> None:
         """Hear what is published until the connection is lost."""
         client = self._client()
         self._answer = None
+        self._answers = Answers()  # those of an earlier connection are sent again
         client.connect(self._broker.host, self._broker.port, keepalive=15)
         deadline = time.monotonic() + _CONNECT_S
         try:
             while not self.closed.is_set():
-                code = client.loop(timeout=_LOOK_S)
+                code = self._look(client)
+                self._acknowledge(client)
                 if self._answer:
                     raise Unavailable(self._answer)
                 if code:
@@ -99,14 +108,24 @@ class Mqtt(LiveSensor):
                 if self._answer is None and time.monotonic() > deadline:
                     raise Unavailable("the broker does not answer")
         finally:
+            self._acknowledge(client)
             client.disconnect()
+
+    def _look(self, client: Client) -> MQTTErrorCode:
+        """Take at most one message; none while the buffer is full, so that the broker keeps the rest."""
+        if self.full:
+            self.closed.wait(_LOOK_FOR_KEPT_S)
+            return client.loop_misc()
+        return client.loop(timeout=_LOOK_FOR_KEPT_S if len(self._answers) else _LOOK_S)
 
     def _client(self) -> Client:
         from paho.mqtt.client import Client
         from paho.mqtt.enums import CallbackAPIVersion
 
         c = self._broker
-        client = Client(CallbackAPIVersion.VERSION2, client_id=c.client_id, clean_session=not c.client_id)
+        client = Client(
+            CallbackAPIVersion.VERSION2, client_id=c.client_id, clean_session=not c.client_id, manual_ack=True
+        )
         if c.username:
             client.username_pw_set(c.username, self._password)
         if c.ca_file:
@@ -130,19 +149,47 @@ class Mqtt(LiveSensor):
             self.connected()
 
     def _on_message(self, _client: Client, _user: Any, message: MQTTMessage) -> None:
+        came = self._answers.came(message.mid) if message.qos else Unanswered(0, 0.0)
         if message.retain:
+            came.until_ns = 0
             return
         try:
             if len(message.payload) > self._broker.longest_message_bytes:
                 raise BadData(f"is longer than {self._broker.longest_message_bytes} bytes", where=message.topic)
-            if message.topic == self._broker.topic:
-                self.take(*decode(bytes(message.payload)))
-            elif message.topic in self._channels:
-                channel = self._channels[message.topic]
-                for complete in self._assembler.add(channel.name, time.time_ns(), _numbers(message)):
-                    self.take(*complete)
+            if message.topic in self._channels:
+                self._part(came, message)
+            else:
+                came.until_ns = self._whole(message)
         except BadData as e:
+            came.until_ns = 0
             self.refuse(BadData(e.what, where=message.topic, mend=e.mend))
+
+    def _whole(self, message: MQTTMessage) -> int:
+        """Take a whole measurement, once; its window's event time."""
+        time_ns, values = decode(bytes(message.payload))
+        if message.dup and time_ns in self._placed:
+            return self._placed[time_ns]
+        placed = self.take(time_ns, values)
+        if time_ns is not None:
+            self._placed[time_ns] = placed
+            if len(self._placed) > _REMEMBERED:
+                del self._placed[next(iter(self._placed))]
+        return placed
+
+    def _part(self, came: Unanswered, message: MQTTMessage) -> None:
+        """Take one channel; what is complete thereby answers for its parts."""
+        channel = self._channels[message.topic]
+        for complete in self._assembler.add(channel.name, time.time_ns(), _numbers(message)):
+            try:
+                until_ns = self.take(*complete)
+            except BadData as e:
+                until_ns = 0
+                self.refuse(BadData(e.what, where=message.topic, mend=e.mend))
+            self._answers.complete(until_ns, but=came if self._assembler.pending else None)
+
+    def _acknowledge(self, client: Client) -> None:
+        for number in self._answers.due(self.kept_ns):
+            client.ack(number, 1)
 
 
 def _numbers(message: MQTTMessage) -> Any:

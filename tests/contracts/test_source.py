@@ -32,6 +32,7 @@ RECORDINGS = {
     "npz": cases.NpzCase,
 }
 LIVE = ["push", "push over tcp", "mqtt", "mqtt by topic", "opcua", "plug-in"]
+WAITING = ["mqtt", "mqtt by topic"]  # whose other side is not answered before a window is kept
 CASES = ["simulator", *RECORDINGS, *LIVE]
 live = pytest.mark.parametrize("case", LIVE, indirect=True)
 every = pytest.mark.parametrize("case", CASES, indirect=True)
@@ -93,6 +94,7 @@ class Listening:
 
     def __init__(self, source: Source, logs: list[Any]) -> None:
         self.sensor = source.sensor
+        self.kept = source.kept
         self.logs = logs
         self.windows: list[Window] = []
         self.ended = threading.Event()
@@ -107,6 +109,7 @@ class Listening:
             for window in self.sensor.windows():
                 self.windows.append(window)
                 self.free.wait(20)
+                self.kept(window.time_ns)
                 if len(self.windows) >= 300:
                     break
         except Exception as e:  # noqa: BLE001 - the test looks at it
@@ -257,7 +260,22 @@ def test_bad_data_is_one_clear_report_and_the_good_windows_go_on(case, listen):
     assert len(reason) > 20
 
 
-@live
+@pytest.mark.parametrize("case", WAITING, indirect=True)
+def test_what_nobody_takes_is_bounded_and_the_other_side_keeps_the_rest(case, listen):
+    heard = listen()
+    heard.free.clear()
+    case.feed(1)
+    heard.await_windows(1)
+    for i in range(2, 31):
+        case.feed(i)
+    until(lambda: len(heard.sensor._kept) == 8)
+    heard.free.set()
+    assert counts(case, heard.await_windows(30)) == list(range(1, 31))
+    assert heard.sensor.dropped == 0
+    assert heard.connections() == 1
+
+
+@pytest.mark.parametrize("case", [name for name in LIVE if name not in WAITING], indirect=True)
 def test_what_nobody_takes_is_bounded_the_oldest_go_and_it_is_said(case, listen):
     heard = listen()
     heard.free.clear()

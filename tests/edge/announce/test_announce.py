@@ -222,10 +222,14 @@ def _alive(process: int) -> bool:
 def test_a_relay_that_cannot_work_is_said_tried_again_and_given_up(command: tuple[str, ...], said: str) -> None:
     pauses: list[float] = []
     with capture_logs() as log:
-        tell(Relay(command, 5.0, retry_s=0.1), lambda low, high: pauses.append(high) or 0.04)  # type: ignore[func-returns-value]
+        tell(
+            Relay(command, 5.0, retry_s=300.0),
+            lambda low, high: pauses.append(high) or 0.01,  # type: ignore[func-returns-value]
+            clock_s=lambda: 100.0 * len(pauses),  # each attempt is 100 s after the one before
+        )
     assert [e["event"] for e in log] == ["not announced, trying again", "announcement given up"]
     assert all(e["reason"].startswith(said) for e in log)
-    assert pauses[:2] == [0.5, 1.0]
+    assert pauses == [0.5, 1.0, 2.0]
 
 
 def test_both_ways_are_told_at_once_and_neither_holds_up_who_announces(receive, tmp_path: Path) -> None:
