@@ -285,22 +285,30 @@ def _note_lost(connection: Connection, key: CursorKey, known: Greeting, head: in
 
 
 FLAPPING_NS = 60 * 1_000_000_000
-FLAPPING = (
-    3  # open streams of one epoch that were ended by a newer one, within that time: a broken link alone is not so busy
-)
+FLAPPING = 3  # open streams that one of another epoch ended, within that time
 
 
 def note_fenced(connection: Connection, key: CursorKey, now_ns: int) -> bool:
-    """Count an open stream that a newer one ended; True when so many tell that two holders share one identity."""
+    """Count an open stream that a newer one ended; True when so many tell that two holders share one identity.
+
+    Only a newer stream of another epoch counts: copies of a store part their epochs as soon as both measure, while a
+    device whose link flaps comes back with the epoch it had, however often.
+    """
+    c = t.cursor.c
+    mine = [c.enterprise == key.enterprise, c.site == key.site, c.device == key.device]
     row = connection.execute(select(t.cursor).where(*key.where(t.cursor)).with_for_update()).one()
+    newest = select(c.epoch).where(*mine).order_by(c.session.desc()).limit(1)
+    if connection.scalar(newest) == key.epoch:
+        return False
     fresh = now_ns - row.fenced_since_ns < FLAPPING_NS
     counted = {"fenced": row.fenced + 1} if fresh else {"fenced": 1, "fenced_since_ns": now_ns}
     connection.execute(update(t.cursor).where(*key.where(t.cursor)).values(counted))
-    if counted["fenced"] < FLAPPING:
+    lately = select(func.sum(c.fenced)).where(*mine, c.fenced_since_ns > now_ns - FLAPPING_NS)
+    if (connection.scalar(lately) or 0) < FLAPPING:
         return False
     d = t.device.c
-    mine = [d.enterprise == key.enterprise, d.site == key.site, d.device == key.device]
-    connection.execute(update(t.device).where(*mine).values(cloned_ns=now_ns))
+    its_row = [d.enterprise == key.enterprise, d.site == key.site, d.device == key.device]
+    connection.execute(update(t.device).where(*its_row).values(cloned_ns=now_ns))
     return True
 
 

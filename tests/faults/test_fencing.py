@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import grpc
@@ -87,14 +87,41 @@ def test_a_session_at_another_gateway_is_fenced_and_stores_nothing_more(opened: 
     play(story())
 
 
-def test_a_device_that_flaps_between_two_holders_is_told_as_cloned(opened: Cloud):
-    @contextmanager
-    def cloned() -> Iterator[list[int | None]]:
-        with reading(opened.engine) as connection:
-            yield list(connection.scalars(select(device.c.cloned_ns)))
+@contextmanager
+def cloned_in(opened: Cloud) -> Iterator[list[int | None]]:
+    with reading(opened.engine) as connection:
+        yield list(connection.scalars(select(device.c.cloned_ns)))
+
+
+def test_a_device_whose_link_flaps_is_fenced_and_never_told_as_cloned(opened: Cloud):
+    """As of a radio link: the gateway holds a stream that its device has given up, again and again."""
 
     async def story() -> None:
-        holders = [Device(), Device()]
+        flapping, left = Device(), []
+        async with running(opened) as gateway:
+            for _ in range(8):
+                connection = flapping.connect(gateway.address)
+                await connection.greet()
+                left.append(connection)
+                await connection.send(flapping.make(2))
+                await connection.until(lambda: flapping.done)
+            await eventually(lambda: gateway.gateway.metrics.fenced._value.get() == 7)
+            for connection in left:
+                await connection.__aexit__()
+
+    with capture_logs() as logs:
+        play(story())
+    with cloned_in(opened) as told:
+        assert told == [None]
+    assert [e for e in logs if e["event"] == "cloned device"] == []
+
+
+def test_a_device_that_flaps_between_two_holders_is_told_as_cloned(opened: Cloud):
+    def cloned() -> AbstractContextManager[list[int | None]]:
+        return cloned_in(opened)
+
+    async def story() -> None:
+        holders = [Device(epoch=7), Device(epoch=8)]  # copies of a store part their epochs as soon as both measure
         open_now: list[Connection] = []
         async with running(opened) as gateway:
             for turn in range(4):
