@@ -28,9 +28,9 @@ from benchmarks.load import COLUMNS, cpu_s, gateway
 from edge import records, wire
 from edge.detection import Detector
 from edge.detection.config import DetectionConfig
-from edge.keeper import Keeper
-from edge.ledger import Ledger
-from edge.meter import Meter
+from edge.machine.keeper import Keeper
+from edge.machine.ledger import Ledger
+from edge.monitoring.meter import Meter
 from edge.outbox import Kept, Outbox, Parcel, Range, covers
 from edge.types import Channel, ChannelKind, FeatureRow, Kind, Machine, Schema, Window
 from edge.uplink import Identity, Link, Uplink

@@ -18,25 +18,25 @@ import msgspec
 import structlog
 
 from edge import wire
-from edge.bundles import Bundles
-from edge.carry import unpack
+from edge.carry.copy import unpack
 from edge.clock import DeviceClock
 from edge.config import EdgeConfig, certificates_of, zones_of
 from edge.detection import Detector
 from edge.features import Extractor
-from edge.flightsender import FlightSender
-from edge.health import HealthCheck
-from edge.keeper import Keeper
-from edge.ledger import Ledger
-from edge.loop import MachineLoop, Order
-from edge.meter import Labels, Meter
-from edge.notify import notify, watchdog_s
+from edge.machine.bundles import Bundles
+from edge.machine.keeper import Keeper
+from edge.machine.ledger import Ledger
+from edge.machine.loop import MachineLoop, Order
+from edge.machine.threads import in_thread
+from edge.monitoring.health import HealthCheck
+from edge.monitoring.meter import Labels, Meter
+from edge.monitoring.notify import notify, watchdog_s
+from edge.monitoring.status import StatusPage
 from edge.offline import Offline
 from edge.outbox import Outbox, Parcel, Range, StoreLock
 from edge.outbox.outbox import DROPPED, NEVER_KEPT, UNREADABLE
+from edge.recorder.sender import FlightSender
 from edge.sources import Source
-from edge.status import StatusPage
-from edge.threads import in_thread
 from edge.updater import Command, Updater
 from edge.updater.client import RolloutClient
 from edge.uplink import Deadlines, Identity, Link, Recall, Uplink

@@ -17,9 +17,9 @@ from edge.announce import Announcer
 from edge.announce.event import Sender
 from edge.board import Board, MachineBoard
 from edge.config import EdgeConfig
+from edge.machine.witness import Heard
 from edge.recorder import FlightRecorder, Snapshots
 from edge.types import Machine
-from edge.witness import Heard
 
 if TYPE_CHECKING:
     from edge.board.server import PageServer
@@ -97,7 +97,7 @@ class Offline:
 
 
 class MachineWitness:
-    """One machine's witness; see `edge.witness.Witness`."""
+    """One machine's witness; see `edge.machine.witness.Witness`."""
 
     def __init__(
         self,

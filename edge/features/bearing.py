@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bearings import LINES
+from edge.bearing.frequencies import LINES
 
 SLIP = 0.02  # rolling elements slip: a line lies within 2 % of where geometry puts it
 HARMONICS = 3

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bearings import fault_frequencies
+from edge.bearing.frequencies import fault_frequencies
 from edge.types import Bearing, FloatArray
 from models.robust import median
 

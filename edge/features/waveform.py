@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bearings import fault_frequencies
+from edge.bearing.frequencies import fault_frequencies
 from edge.features.bearing import EnvelopeLines, resolvable
 from edge.features.velocity import VelocityRms, measurable
 from edge.types import Bearing, Channel, Machine, Schema

@@ -7,7 +7,16 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.flightfile import SUFFIX, Header, Raw, Torn, frame_bytes, header_bytes, read_frames, read_header
+from edge.sensors.formats.flightfile import (
+    SUFFIX,
+    Header,
+    Raw,
+    Torn,
+    frame_bytes,
+    header_bytes,
+    read_frames,
+    read_header,
+)
 from edge.types import Machine
 from models.errors import RecordingRejected, WrongUse
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from pathlib import Path
 
-from edge.flightfile import SUFFIX, Raw, Torn, read_frames, read_header, samples_in, unpack
+from edge.sensors.formats.flightfile import SUFFIX, Raw, Torn, read_frames, read_header, samples_in, unpack
 from edge.types import Machine, Window
 from models.errors import RecordingRejected
 

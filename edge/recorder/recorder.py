@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from edge.flightfile import Header, Raw, pack
 from edge.recorder.config import FlightConfig
 from edge.recorder.shelf import Shelf
+from edge.sensors.formats.flightfile import Header, Raw, pack
 from edge.types import Alarm, AlarmChange, Machine, Window
 from models.errors import RecordingRejected
 

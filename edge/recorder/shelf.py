@@ -13,7 +13,16 @@ from typing import BinaryIO
 
 import structlog
 
-from edge.flightfile import SUFFIX, Header, Raw, Torn, frame_bytes, header_bytes, read_frames, read_header
+from edge.sensors.formats.flightfile import (
+    SUFFIX,
+    Header,
+    Raw,
+    Torn,
+    frame_bytes,
+    header_bytes,
+    read_frames,
+    read_header,
+)
 from models.errors import RecordingRejected
 
 _log = structlog.get_logger()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bearings import fault_frequencies
+from edge.bearing.frequencies import fault_frequencies
 from edge.sensors import RECORDING_START_NS
 from edge.sensors.faults import FAULTS, HEALTHY_ORDERS, IMPACTS, SHAFT_ORDERS, severity
 from edge.sensors.pace import Pace

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from edge.sensors.bearing import BearingConfig, bearing_of
+from edge.bearing.catalogue import BearingConfig, bearing_of
 from edge.sensors.kinds import Positive, SourceConfig, Wiring
 from edge.types import Channel, ChannelKind, Machine
 from models.errors import ConfigurationError
@@ -53,7 +53,7 @@ class LiveConfig(SourceConfig, frozen=True, kw_only=True):
     bearing: Annotated[
         BearingConfig | str | None,
         Meta(
-            description="maker and number of one in edge/sensors/bearings.toml, or a table with balls, ball_diameter, "
+            description="maker and number of one in edge/bearing/bearings.toml, or a table with balls, ball_diameter, "
             "pitch_diameter and contact_angle_deg (0 where it is absent)"
         ),
     ] = None

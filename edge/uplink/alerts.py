@@ -14,7 +14,7 @@ import grpc
 import grpc.aio
 import structlog
 
-from edge.meter import Meter
+from edge.monitoring.meter import Meter
 from edge.outbox import Entry, Outbox, Range
 from edge.uplink.pace import Pacer
 from edge.uplink.signals import EpochEnded, InThread, Signals

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from edge import wire
-from edge.meter import Meter
+from edge.monitoring.meter import Meter
 from edge.outbox import Entry, Outbox
 from edge.uplink.pace import Pacer
 from edge.uplink.signals import EpochEnded, InThread, Signals

@@ -22,7 +22,7 @@ import grpc.aio
 import structlog
 
 from edge import wire
-from edge.meter import Meter
+from edge.monitoring.meter import Meter
 from edge.outbox import Outbox, Range
 from edge.types import Machine
 from edge.uplink.alerts import AlertCalls

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
-from edge.meter import Meter
+from edge.monitoring.meter import Meter
 from edge.outbox import Outbox
 from edge.uplink.link import Link
 from edge.uplink.pace import Backoff

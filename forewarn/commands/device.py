@@ -31,7 +31,7 @@ def state(name: str, data: Path, site: str, out: Path) -> None:
     from cloud.catalogue.downlink import newest_baselines
     from cloud.lake.copies import newest
     from cloud.wiring import open_cloud
-    from edge.carry import write_file
+    from edge.carry.copy import write_file
     from models.errors import WrongUse
 
     cloud = open_cloud(data)

@@ -107,7 +107,7 @@ def replay(
 def record(config_file: Path, out: Path, seconds: float) -> None:
     """Save the raw windows of a configuration's machines as Parquet that `replay` reads; nothing is judged or sent."""
     from edge.config import load_config
-    from edge.record import record_all
+    from edge.sensors.record import record_all
     from edge.sources import open_sources
 
     config = load_config(config_file)

@@ -66,7 +66,7 @@ def state() -> None:
 def export_(store: Path, out: Path) -> None:
     """Write baselines, alarms and trends into one file; the agent must be stopped."""
     from edge import wire
-    from edge.carry import export_state
+    from edge.carry.copy import export_state
     from edge.outbox import Outbox, StoreLock
     from models.errors import WrongUse
 
@@ -88,7 +88,7 @@ def export_(store: Path, out: Path) -> None:
 def import_(file: Path, store: Path, replace: bool) -> None:
     """Take over what `state export`, or the cloud's `forewarn device state`, wrote; the agent must be stopped."""
     from edge import wire
-    from edge.carry import import_state, read_state
+    from edge.carry.copy import import_state, read_state
     from edge.outbox import Outbox, StoreLock
 
     copies = read_state(file)

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.bearings import fault_frequencies
+from edge.bearing.frequencies import fault_frequencies
 from edge.config import CloudLinkConfig, EdgeConfig, check_config, load_config, zones_of
 from edge.reference import reference
 from edge.sources import open_sources

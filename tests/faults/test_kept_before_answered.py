@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from edge import wire
-from edge.bundles import Bundles
 from edge.config import RecordsConfig
 from edge.detection import Detector
 from edge.features import Extractor
-from edge.keeper import Keeper
-from edge.ledger import Ledger
-from edge.loop import MachineLoop
+from edge.machine.bundles import Bundles
+from edge.machine.keeper import Keeper
+from edge.machine.ledger import Ledger
+from edge.machine.loop import MachineLoop
 from edge.outbox import Kept, Outbox, Parcel
 from edge.types import Kind, Quality, Window
 from tests.contracts.sources import opened

@@ -24,7 +24,7 @@ from cloud.gateway.server import Gateway
 from cloud.wiring import Cloud
 from edge import wire
 from edge.agent import Agent, RunOptions
-from edge.carry import Copy, export_state, pack, unpack
+from edge.carry.copy import Copy, export_state, pack, unpack
 from edge.config import EdgeConfig, RecordsConfig, UplinkConfig
 from edge.outbox import Outbox
 from edge.sensors.simulator import Simulator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from edge import flightfile
+from edge.sensors.formats import flightfile
 from edge.sensors.formats.options import Options
 from edge.sensors.recording import Reading, Recording
 from models.errors import RecordingRejected

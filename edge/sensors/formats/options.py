@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge.sensors.bearing import BearingConfig, bearing_of
+from edge.bearing.catalogue import BearingConfig, bearing_of
 from edge.types import Channel, ChannelKind, Machine
 from models.errors import ConfigurationError, RecordingRejected
 
@@ -33,7 +33,7 @@ class Sidecar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     units: dict[str, str] = {}
     speed_rpm: float | None = None
     window_samples: int | None = None
-    bearing: BearingConfig | str | None = None  # geometry, or a number of edge/sensors/bearings.toml
+    bearing: BearingConfig | str | None = None  # geometry, or a number of edge/bearing/bearings.toml
 
 
 def sidecar(path: Path) -> Sidecar:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bearings import geometry
+from edge.bearing.frequencies import geometry
 from edge.sensors.formats import columns, cut, meta
 from edge.sensors.formats.options import Options, machine_name
 from edge.sensors.recording import Reading, Recording

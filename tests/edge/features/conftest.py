@@ -9,7 +9,7 @@ import pytest
 import scipy.signal
 import scipy.stats
 
-from edge.bearings import fault_frequencies
+from edge.bearing.frequencies import fault_frequencies
 from edge.types import Bearing, Channel, ChannelKind, Machine
 
 BEARING = Bearing(balls=9, ball_diameter=7.94, pitch_diameter=39.04)

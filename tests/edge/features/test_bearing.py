@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.bearings import fault_frequencies, geometry
+from edge.bearing.frequencies import fault_frequencies, geometry
 from edge.features import Extractor
 from edge.features.bearing import EnvelopeLines, resolvable
 from edge.sensors.replay import find_recordings

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from edge.flightfile import Torn, pack, read_frames, unpack
 from edge.recorder import FlightConfig, FlightRecorder, Snapshots, export, overview
 from edge.recorder.shelf import Shelf
+from edge.sensors.formats.flightfile import Torn, pack, read_frames, unpack
 from edge.sensors.replay import find_recordings
 from edge.sensors.simulator import Simulator
 from edge.types import Alarm, AlarmChange, Quality, Window

@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from edge.bearings import fault_frequencies
+from edge.bearing.frequencies import fault_frequencies
 from edge.features import Extractor
 from edge.sensors import RECORDING_START_NS
 from edge.sensors.faults import FAULTS, severity

@@ -16,10 +16,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from edge.health import HealthCheck
-from edge.meter import Meter
-from edge.notify import notify, watchdog_s
-from edge.status import StatusPage
+from edge.monitoring.health import HealthCheck
+from edge.monitoring.meter import Meter
+from edge.monitoring.notify import notify, watchdog_s
+from edge.monitoring.status import StatusPage
 from tests.edge.agent_process import AgentProcess
 from tests.edge.gateway_simulator import GatewaySimulator
 

@@ -18,8 +18,8 @@ import msgspec
 import structlog
 
 from edge import records, wire
-from edge.ledger import Ledger
-from edge.meter import Meter
+from edge.machine.ledger import Ledger
+from edge.monitoring.meter import Meter
 from edge.outbox import Outbox
 from edge.recorder.found import Place, held, load, nearest
 from edge.types import Record

@@ -22,21 +22,21 @@ import numpy as np
 import structlog
 
 from edge import records
-from edge.bundles import Bundles
-from edge.carry import LEARNED, Copy, pack
+from edge.carry.copy import LEARNED, Copy, pack
+from edge.carry.schedule import Copies
 from edge.clock import DeviceClock
 from edge.config import RecordsConfig
-from edge.copies import Copies
 from edge.detection import Detector
 from edge.detection.zones import ZoneEvidence
 from edge.features import Extractor, spectrum
 from edge.inference import Judge
-from edge.keeper import Keeper
-from edge.meter import Meter
+from edge.machine.bundles import Bundles
+from edge.machine.keeper import Keeper
+from edge.machine.witness import Heard, Nobody, Witness
+from edge.monitoring.meter import Meter
 from edge.outbox import Outbox
 from edge.sources import Source
 from edge.types import Alarm, ChannelKind, Record, Window
-from edge.witness import Heard, Nobody, Witness
 from models.errors import WrongUse
 from models.zones import ZoneLimits
 

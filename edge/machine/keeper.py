@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from edge import wire
-from edge.ledger import Ledger
+from edge.machine.ledger import Ledger
 from edge.outbox import Outbox, Parcel
 from edge.types import Alarm, Record
 from models.errors import Unavailable

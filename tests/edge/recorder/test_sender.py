@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from edge import flightsender, wire
-from edge.flightsender import FlightSender
-from edge.meter import Meter
+from edge import wire
+from edge.monitoring.meter import Meter
 from edge.outbox import Outbox, Parcel
 from edge.recorder import FlightRecorder
+from edge.recorder import sender as flightsender
 from edge.recorder.found import held, nearest
+from edge.recorder.sender import FlightSender
 from edge.types import Kind, Window
 from edge.updater import Command
 from protos.forewarn.telemetry.v1 import telemetry_pb2 as pb

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.copies import Copies
+from edge.carry.schedule import Copies
 from edge.types import Alarm, AlarmChange
 
 HOUR = 3600 * 10**9

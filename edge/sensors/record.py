@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge.sensors.formats.recorded import Recorder
-from edge.sources import Source
+from edge.sensors.kinds import Source
 from models.errors import Unavailable, WrongUse
 
 _END_S = 10.0  # for a sensor to end, and its file to be written

@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 import structlog
 
-from edge.status import Health
+from edge.monitoring.status import Health
 
 SERVICE = "grpc.health.v1.Health"
 SERVING, NOT_SERVING = b"\x08\x01", b"\x08\x02"  # HealthCheckResponse.status = 1, 2

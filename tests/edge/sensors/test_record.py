@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edge.record import record_all
+from edge.sensors.record import record_all
 from edge.sensors.replay import find_recordings
 from edge.sensors.simulator import Simulator
 from edge.sources import Source

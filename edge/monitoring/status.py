@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from edge.meter import Meter
+from edge.monitoring.meter import Meter
 
 _REQUEST_S = 2.0
 _LONGEST_HEAD = 4096

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge import wire
-from edge.carry import Copy, export_state, import_state, pack, read_state, unpack
+from edge.carry.copy import Copy, export_state, import_state, pack, read_state, unpack
 from edge.outbox import Outbox
 from models.errors import WrongUse
 
