@@ -85,7 +85,7 @@ class Work:
                 for done in as_completed(made):
                     self._say(made[done][0], done.result())
             except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.shutdown(cancel_futures=True)  # what runs is waited for, and kept
                 raise
 
     def _file(self, benchmark: str, fold: Fold, seed: int) -> Path:
