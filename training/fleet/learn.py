@@ -51,7 +51,7 @@ def learn(lives: Sequence[Life], config: FleetConfig, members: int, random: np.r
     """Return a network of so many members that knows these lives only; torch's own numbers are used as well."""
     series = len(config.view.channels) * len(config.features)
     readings = [life.condition[:, :series] for life in lives]  # the first length of memory is a single window
-    location, mix = directions(np.concatenate(readings), config.directions)
+    location, mix = directions(readings, config.directions)
     window_s = float(np.median(np.concatenate([np.diff(life.age_s) for life in lives])))
     fleet = _worn(lives, [((r - location) @ mix).astype(np.float64) for r in readings], window_s)
     condition, left_s = made_up(
