@@ -77,7 +77,7 @@ class Agent:
         self._link = Link(config.gateways, certificates_of(config))
         self._identity = self._make_identity(sources)
         self._uplink = self._make_uplink()
-        self._updater = self._make_updater(sources, store / "models") if config.trust else None
+        self._updater = self._make_updater(sources, store / "models")
         self._offline = Offline(config, store, len(sources))
         self._loops = [self._make_loop(s) for s in sources]
         learners = [(loop.machine.name, loop) for loop in self._loops]
@@ -147,7 +147,8 @@ class Agent:
 
     def _make_updater(self, sources: Sequence[Source], slots: Path) -> Updater:
         c = self._config
-        classes = sorted({s.sensor.machine.machine_class for s in sources})
+        # without `trust` no class follows a model: the updater then only brings the crew's orders
+        classes = sorted({s.sensor.machine.machine_class for s in sources}) if c.trust else []
         client = RolloutClient(
             self._link.channel, enterprise=c.enterprise, site=c.site, device=c.device, machine_classes=classes
         )
@@ -216,15 +217,13 @@ class Agent:
         running = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             running.add_signal_handler(number, told.set)
-        if self._updater is not None:
-            self._updater.load_current()  # before the first window, without the network
+        self._updater.load_current()  # before the first window, without the network
         self._offline.start()
         self._flight.start()
         background: list[asyncio.Task[None]] = []
         if self._config.gateways:
             background.append(asyncio.create_task(_keep_running("uplink", self._uplink.run)))
             background.append(asyncio.create_task(_keep_running("recall", self._recall.run)))
-        if self._config.gateways and self._updater is not None:
             background.append(asyncio.create_task(_keep_running("updater", self._updater.run)))
         if self._config.status_port and (port := await self._status.start(self._config.status_port)):
             _log.info("status page", address=f"http://127.0.0.1:{port}")

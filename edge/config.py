@@ -135,7 +135,7 @@ class EdgeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         str,
         Meta(
             description="root.json of the cloud that signs models, relative to this file; "
-            "without it the device takes no models"
+            "without it the device takes no models, and still hears the crew's orders"
         ),
     ] = ""
     status_port: Annotated[
