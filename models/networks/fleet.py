@@ -7,6 +7,8 @@
   than the cap; p95 is learned beyond it, so that it holds for a new machine, too.
 * Quantiles are the median less and plus steps that are never negative, so they cannot cross.
 * Degradation is the share of the cap that is gone.
+* The graph reckons in double precision: near the end an answer is a small difference of large numbers, and in float32
+  it would depend on the processor's order of adding. Learning, where that does not matter, stays in float32.
 * All that a device would otherwise have to know (directions, scaler, cap, widening) is inside the graph.
 """
 
@@ -45,22 +47,24 @@ class FleetNetwork(nn.Module):
 
     def scaled(self, condition: Tensor) -> Tensor:
         """(..., D) -> (..., E): inputs as the members take them."""
-        return torch.clamp((condition - self.location) @ self.mix - self.centre, -FARTHEST, FARTHEST)
+        location, mix, centre = (t.to(condition.dtype) for t in (self.location, self.mix, self.centre))
+        return torch.clamp((condition - location) @ mix - centre, -FARTHEST, FARTHEST)
 
     def members(self, scaled: Tensor) -> Tensor:
         """(1 or K, N, E) -> (K, N, 3): what each member says, median and steps down and up in caps."""
         x = scaled
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            x = torch.relu(torch.matmul(x, weight) + bias)
-        said = torch.matmul(x, self.weights[-1]) + self.biases[-1]
+            x = torch.relu(torch.matmul(x, weight.to(x.dtype)) + bias.to(x.dtype))
+        said = torch.matmul(x, self.weights[-1].to(x.dtype)) + self.biases[-1].to(x.dtype)
         steps = nn.functional.softplus(said[..., 1:] - _NARROW)
         return torch.cat([said[..., :1], steps], dim=-1)
 
     def forward(self, condition: Tensor) -> tuple[Tensor, Tensor]:
         """(N, D) -> degradation (N,) 0 .. 1, rul_s (N, 3) in seconds."""
-        said = self.members(self.scaled(condition).unsqueeze(0)).mean(dim=0)
+        said = self.members(self.scaled(condition.double()).unsqueeze(0)).mean(dim=0)
         median = said[:, :1]
         low, high = median - said[:, 1:2] - self.widening, median + said[:, 2:3] + self.widening
         shown = torch.clamp(median, 0.0, 1.0)
         low, high = torch.minimum(torch.relu(low), shown), torch.maximum(high, shown)
-        return 1.0 - shown.squeeze(1), torch.cat([low, shown, high], dim=1) * self.cap_s
+        rul_s = torch.cat([low, shown, high], dim=1) * self.cap_s
+        return (1.0 - shown.squeeze(1)).float(), rul_s.float()
