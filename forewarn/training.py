@@ -16,6 +16,7 @@ from cloud.catalogue.maintenance import Known
 from edge.updater.examine import golden_features
 from forewarn import __version__
 from forewarn.classes import only_class
+from forewarn.findings import read_labels
 from models.bundle import feature_hash, pack
 from models.errors import DataInsufficient
 from models.golden import Golden, needs_waveforms
@@ -24,7 +25,6 @@ from training.config import TrainingConfig
 from training.dataset import Dataset, FloatArray, build
 from training.export import run_onnx
 from training.footprint import measure
-from training.labels import Maintenance
 from training.model import Model, Say
 from training.prognosis.card import write_card
 from training.prognosis.pipeline import Runner, Trained, train
@@ -62,7 +62,6 @@ def read_dataset(cloud: Cloud, machine_class: str, config: TrainingConfig, say: 
     """
     with reading(cloud.engine) as c:
         known = maintenance.machines(c, cloud.enterprise)
-        history = maintenance.history(c, cloud.enterprise)
     machine_class = machine_class or only_class(known)
     chosen = [k for k in known if k.machine_class == machine_class]
     if not chosen:
@@ -71,8 +70,7 @@ def read_dataset(cloud: Cloud, machine_class: str, config: TrainingConfig, say: 
     rows = _rows(cloud, chosen, config, commit)
     say(f"{rows.num_rows} feature rows of {len(chosen)} machines of class {machine_class}, lake at commit {commit}")
     mine = {(k.site, k.machine) for k in chosen}
-    labels = [Maintenance(h.time_ns, h.machine, h.event, h.site) for h in history if (h.site, h.machine) in mine]
-    dataset = build(rows, labels, config)
+    dataset = build(rows, read_labels(cloud).only(mine), config)
     for reason in dataset.left_out:
         say(f"not used: {reason}")
     simulated = any(k.simulated for k in chosen if f"{k.site}/{k.machine}" in dataset.machines)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from models.errors import DataInsufficient
 from models.views import open_view
 from training.config import TrainingConfig
-from training.labels import FAILED, Maintenance, degradation_target, split_lives
+from training.labels import FAILED, SENSOR, Labels, degradation_target
 
 FloatArray = NDArray[np.float32]
 # bits of `quality`: the device doubted its clock, so nobody knows when this was; the sensor is what the rows show
@@ -62,7 +62,7 @@ class Dataset:
         return tuple(life for life in self.lives if life.machine in wanted)
 
 
-def build(features: pa.Table, history: Sequence[Maintenance], config: TrainingConfig) -> Dataset:
+def build(features: pa.Table, labels: Labels, config: TrainingConfig) -> Dataset:
     """Build the dataset from FEATURES rows of the lake and the crews' findings.
 
     `features` has the columns site, machine, channel, event_time_ns, quality and one float column per feature id.
@@ -77,10 +77,8 @@ def build(features: pa.Table, history: Sequence[Maintenance], config: TrainingCo
     lives: list[Life] = []
     left_out: list[str] = []
     for site, name, rows in _by_machine(features):
-        mine = [m for m in history if m.machine == name and m.site in ("", site)]
-        found = list(_lives(f"{site}/{name}" if site else name, rows, mine, config, left_out))
-        lives += found
-    _check(lives, history, left_out, config)
+        lives += _lives(f"{site}/{name}" if site else name, rows, labels.of(site, name), config, left_out)
+    _check(lives, labels, left_out, config)
     return Dataset(open_view(config.view, config.features).inputs, tuple(lives), _digest(lives), tuple(left_out))
 
 
@@ -94,27 +92,28 @@ def _by_machine(features: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
         at += group["count_all"]
 
 
-def _lives(
-    machine: str, rows: pa.Table, history: Sequence[Maintenance], config: TrainingConfig, left_out: list[str]
-) -> Iterator[Life]:
+def _lives(machine: str, rows: pa.Table, labels: Labels, config: TrainingConfig, left_out: list[str]) -> Iterator[Life]:
     times = rows["event_time_ns"].to_numpy()
     values = np.stack([rows[f].to_numpy(zero_copy_only=False).astype(np.float32) for f in config.features], axis=1)
     channels = rows["channel"].to_pylist()
     usable = np.isfinite(values).all(axis=1)
     if not usable.all():
         left_out.append(f"{machine}: {int((~usable).sum())} of {len(usable)} rows are not finite")
-    spans = split_lives(times[usable], history)
+    if (broken := labels.found(times, (SENSOR,))).any():
+        left_out.append(f"{machine}: {int(broken.sum())} rows in which the crew found the sensor at fault")
+        usable &= ~broken
+    spans = [span for span in labels.lives(times[usable]) if span.failed]
     if usable.any() and not spans:
         left_out.append(f"{machine}: no failure is known, so its end is not either")
     for span in spans:
-        inside = np.flatnonzero(usable & (times >= span.first_ns) & (times <= span.failed_ns))
+        inside = np.flatnonzero(usable & (times >= span.begin_ns) & (times <= span.end_ns))
         life = _replay(
             machine,
             times=times,
             values=values,
             channels=channels,
             inside=inside,
-            failed_ns=span.failed_ns,
+            failed_ns=span.end_ns,
             config=config,
         )
         low, high = config.rul_shares
@@ -154,9 +153,9 @@ def _replay(
     return Life(machine, np.stack(conditions), age, rul, target)
 
 
-def _check(lives: list[Life], history: Sequence[Maintenance], left_out: list[str], config: TrainingConfig) -> None:
+def _check(lives: list[Life], labels: Labels, left_out: list[str], config: TrainingConfig) -> None:
     machines = {life.machine for life in lives}
-    failures = sum(m.event == FAILED for m in history)
+    failures = sum(m.event == FAILED for m in labels.history)
     if len(machines) < config.fewest_machines:
         raise DataInsufficient(
             f"{len(machines)} machines have failed with usable features before it, at least {config.fewest_machines} "

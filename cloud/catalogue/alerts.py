@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select, update
 
 from cloud.alerts.rules import Work
 from cloud.alerts.types import Alert, Event, IncomingAlert, Outcome, RawOrder, State
@@ -194,6 +194,15 @@ def rows(
     where += [a.machine == machine] if machine is not None else []
     where += [a.id < before] if before is not None else []
     return [_read(r) for r in c.execute(select(alert).where(and_(*where)).order_by(a.id.desc()).limit(limit))]
+
+
+def resolved(c: Connection, enterprise: str) -> list[tuple[Alert, int]]:
+    """Return every resolved alert with the time of its last verdict, by number."""
+    e = alert_event.c
+    last = select(e.alert, func.max(e.time_ns).label("at")).where(e.what == "resolved").group_by(e.alert).subquery()
+    query = select(alert, last.c.at).join(last, last.c.alert == alert.c.id)
+    where = alert.c.enterprise == enterprise, alert.c.state == str(State.RESOLVED)
+    return [(_read(row), int(row.at)) for row in c.execute(query.where(*where).order_by(alert.c.id))]
 
 
 def events(c: Connection, alert_id: int) -> list[Event]:

@@ -13,8 +13,8 @@ import numpy as np
 
 from forewarn.backtest.costs import Costs
 from forewarn.backtest.replay import Told
-from forewarn.backtest.span import Life
 from training.bounds import poisson_interval
+from training.labels import Span
 
 YEAR_HOURS = 8_766.0
 _HOUR_NS = 3.6e12
@@ -59,7 +59,7 @@ class Rate:
         return low / self.machine_years, high / self.machine_years
 
 
-def judge(machine: str, life: Life, told: Sequence[Told], costs: Costs) -> Outcome:
+def judge(machine: str, life: Span, told: Sequence[Told], costs: Costs) -> Outcome:
     """Sort what was told in one life into true, false and undecided.
 
     An alarm that is raised early and stands is false once; where it becomes worse within the horizon, it tells anew.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edge.detection import Detector
 from edge.inference import Judge, LoadedBundle
 from edge.types import AlarmChange, FeatureRow, Machine, Window
-from forewarn.backtest.span import Life
+from training.labels import Span
 
 _SENSOR = "sensor"  # the part of an alarm that is about a sensor, not about the machine
 
@@ -35,7 +35,7 @@ class Heard:
 def replay(
     machine: Machine,
     windows: Sequence[tuple[Window, list[FeatureRow]]],
-    life: Life,
+    life: Span,
     bundle: LoadedBundle | None,
 ) -> Heard:
     """Replay the windows of one life, from a new healthy start on; nothing uses what comes later."""

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cloud.catalogue import maintenance
-from cloud.catalogue.access import reading
 from edge.inference import LoadedBundle
 from forewarn.backtest.costs import Costs
 from forewarn.backtest.outcome import (
@@ -26,8 +24,8 @@ from forewarn.backtest.outcome import (
 )
 from forewarn.backtest.replay import replay
 from forewarn.backtest.span import Seen, read_span
+from forewarn.findings import read_labels
 from models.errors import DataInsufficient
-from training.labels import Maintenance
 
 if TYPE_CHECKING:
     from cloud.wiring import Cloud
@@ -69,13 +67,12 @@ def backtest(
     say: Say,
 ) -> Backtest:
     """Replay a span of the lake; raises `DataInsufficient` where it holds nothing of the class."""
-    with reading(cloud.engine) as c:
-        history = [Maintenance(h.time_ns, h.machine, h.event, h.site) for h in maintenance.history(c, cloud.enterprise)]
+    labels = read_labels(cloud)
     watchers: dict[str, LoadedBundle | None] = {BASELINE: None} | ({MODEL: bundle} if bundle else {})
     found: dict[str, list[Outcome]] = {name: [] for name in watchers}
     counts = {name: [0, 0] for name in watchers}
     machines = set()
-    for seen in read_span(cloud, machine_class, history, since_ns=since_ns, until_ns=until_ns):
+    for seen in read_span(cloud, machine_class, labels, since_ns=since_ns, until_ns=until_ns):
         machines.add(seen.key)
         for name, model in watchers.items():
             for outcome, windows, judged in _watch(seen, model, costs):

@@ -7,18 +7,17 @@ faulty where the device marked them so, and no part of a bearing is named.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from sqlalchemy import select
 
 from cloud.catalogue.tables import machine as machine_table
 from edge.types import Channel, ChannelKind, FeatureRow, Kind, Machine, Quality, Schema, Window
-from training.labels import FAILED, REPAIRED, REPLACED, Maintenance
+from training.labels import Labels, Span
 
 if TYPE_CHECKING:
     from cloud.wiring import Cloud
@@ -33,29 +32,19 @@ _KINDS = {"features": Kind.FEATURES, "scalars": Kind.SCALARS}
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
-    """A machine from its first window, or its last repair, to its failure, its next repair, or the span's end."""
-
-    begin_ns: int
-    end_ns: int
-    failed: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Seen:
     """One machine in the span."""
 
     key: str  # site/machine
     machine: Machine
     windows: Sequence[tuple[Window, list[FeatureRow]]]  # by time
-    lives: Sequence[Life]
+    lives: Sequence[Span]
 
 
 def read_span(
-    cloud: Cloud, machine_class: str, history: Iterable[Maintenance], *, since_ns: int | None, until_ns: int | None
+    cloud: Cloud, machine_class: str, labels: Labels, *, since_ns: int | None, until_ns: int | None
 ) -> Iterator[Seen]:
     """Yield every machine of a class with the rows that are stored of it; machines without rows are left out."""
-    history = list(history)
     with cloud.engine.connect() as connection:
         query = select(machine_table).where(machine_table.c.enterprise == cloud.enterprise)
         known = connection.execute(query.order_by(machine_table.c.site, machine_table.c.machine)).all()
@@ -64,25 +53,8 @@ def read_span(
             continue
         windows = _windows(cloud, row.site, row.machine, since_ns=since_ns, until_ns=until_ns)
         if windows:
-            mine = [m for m in history if m.machine == row.machine and m.site in ("", row.site)]
-            times = np.array([window.time_ns for window, _ in windows])
-            yield Seen(f"{row.site}/{row.machine}", _machine(row), windows, list(split(times, mine)))
-
-
-def split(times_ns: NDArray[np.int64], history: Sequence[Maintenance]) -> Iterator[Life]:
-    """Cut a machine's windows into lives; what lies between a failure and the repair after it belongs to none."""
-    begin = int(times_ns[0])
-    for item in sorted(history):
-        inside = times_ns[(times_ns >= begin) & (times_ns <= item.time_ns)]
-        if item.event in (FAILED, REPLACED, REPAIRED):
-            if inside.size:
-                yield Life(begin, item.time_ns if item.event == FAILED else int(inside[-1]), item.event == FAILED)
-            after = times_ns[times_ns > item.time_ns]
-            if not after.size:
-                return
-            begin = int(after[0]) if item.event != FAILED else 2**62
-    if begin <= times_ns[-1]:
-        yield Life(begin, int(times_ns[-1]), False)
+            lives = labels.of(row.site, row.machine).lives(np.array([window.time_ns for window, _ in windows]))
+            yield Seen(f"{row.site}/{row.machine}", _machine(row), windows, lives)
 
 
 def _machine(row: Any) -> Machine:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from forewarn.demo.ledger import spans_ns
 from training.config import TrainingConfig
 from training.dataset import Life, build
-from training.labels import FAILED, Maintenance
+from training.labels import FAILED, Labels, Maintenance
 from training.metrics import Array, covered, null_answer, rows_at, winkler
 from training.prognosis.floors import AgeFloor, ConstantFloor
 
@@ -50,7 +50,7 @@ def _evaluate(cloud: Cloud, plan: Plan, ends: Mapping[str, int], bundle: str) ->
     """Remaining life on each held-back machine at the usual cuts, against floors learned from the training machines."""
     config = TrainingConfig()
     history = [Maintenance(time_ns=t, machine=m, event=FAILED) for m, t in ends.items()]
-    dataset = build(cloud.lake.rows("features", columns=config.features), history, config)
+    dataset = build(cloud.lake.rows("features", columns=config.features), Labels(history), config)
     lives = {life.machine.rpartition("/")[2]: life for life in dataset.lives}
     seen = [lives[p.machine] for p in plan.training if p.machine in lives]
     floors: dict[str, ConstantFloor | AgeFloor] = {

@@ -28,7 +28,7 @@ from training.dataset import build
 from training.fleet.card import write_card
 from training.fleet.learn import FleetConfig
 from training.fleet.train import train_fleet
-from training.labels import FAILED, Maintenance
+from training.labels import FAILED, Labels, Maintenance
 
 __all__ = ["describe", "evaluate", "score"]
 
@@ -55,7 +55,7 @@ def _trained(subset: Subset, names: Sequence[str], *, seed: int, say: Say) -> Lo
     say(f"replaying {len(units)} units")
     rows = pa.concat_tables([feature_table(unit) for unit in units])
     ends = [Maintenance(time_ns=unit.last_ns, machine=unit.name, event=FAILED) for unit in units]
-    dataset = build(rows, ends, config.rows())
+    dataset = build(rows, Labels(ends), config.rows())
     model = train_fleet(dataset, config, seed=seed, say=say)
     card = lambda name: write_card(name, CLASS, dataset, model, simulated=True)  # noqa: E731
     with tempfile.TemporaryDirectory() as folder:

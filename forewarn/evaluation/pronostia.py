@@ -19,7 +19,7 @@ from forewarn.training import pack_bundle
 from forewarn.whatif import estimate, listen
 from training.config import TrainingConfig
 from training.dataset import build
-from training.labels import FAILED, Maintenance
+from training.labels import FAILED, Labels, Maintenance
 from training.model import Say
 from training.prognosis.card import write_card
 from training.prognosis.pipeline import run_here, train
@@ -51,7 +51,7 @@ def _trained(seen: Sequence[Recording], *, seed: int, say: Say) -> bytes:
         tables.append(table)
         end = int(np.max(table["event_time_ns"].to_numpy()))
         history.append(Maintenance(time_ns=end, machine=recording.name, event=FAILED))
-    dataset = build(pa.concat_tables(tables), history, config)
+    dataset = build(pa.concat_tables(tables), Labels(history), config)
     trained = train(dataset, config, seed=seed, run=run_here, say=say)
     return pack_bundle(CLASS, trained, card=lambda name: write_card(name, CLASS, dataset, trained, simulated=False))[1]
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from models.features import WAVEFORM
 from training.config import TrainingConfig
-from training.labels import FAILED, Maintenance
+from training.labels import FAILED, Labels, Maintenance
 
 START_NS = 1_700_000_000_000_000_000
 EVERY_NS = 60_000_000_000
@@ -50,6 +50,6 @@ def fleet_rows(lives: Mapping[str, int] = LIVES) -> pa.Table:
     return table.take(np.random.default_rng(1).permutation(table.num_rows))
 
 
-def fleet_labels(lives: Mapping[str, int] = LIVES) -> list[Maintenance]:
+def fleet_labels(lives: Mapping[str, int] = LIVES) -> Labels:
     """Every machine of the fleet failed."""
-    return [failed(m, n) for m, n in lives.items()]
+    return Labels([failed(m, n) for m, n in lives.items()])

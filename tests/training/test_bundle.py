@@ -59,7 +59,9 @@ def fleet_cloud(data: Path) -> Cloud:
     if known:
         return opened
     known_machines(opened, "bearing", list(LIVES))
-    rows = [MaintenanceRow(site=x.site, machine=x.machine, time_ns=x.time_ns, event=x.event) for x in fleet_labels()]
+    rows = [
+        MaintenanceRow(site=x.site, machine=x.machine, time_ns=x.time_ns, event=x.event) for x in fleet_labels().history
+    ]
     with writing(opened.engine) as c:
         assert maintenance.add(c, opened.enterprise, rows) == 4
     return opened

@@ -9,7 +9,7 @@ from models.errors import DataInsufficient
 from models.history import History
 from tests.training.fleet import EVERY_NS, FEATURES, LIVES, SMALL, START_NS, failed, fleet_labels, fleet_rows, rows_of
 from training.dataset import Dataset, build
-from training.labels import Maintenance
+from training.labels import SENSOR, Labels, Maintenance, Verdict
 
 
 def with_values(table: pa.Table, machine: str, value: float) -> pa.Table:
@@ -70,13 +70,14 @@ def test_the_same_rows_in_another_order_are_the_same_dataset(dataset: Dataset) -
 
 
 def test_another_label_is_another_dataset(dataset: Dataset) -> None:
-    labels = [*fleet_labels()[1:], Maintenance(fleet_labels()[0].time_ns + 1, "M1", "failed", "demo")]
+    first, *rest = fleet_labels().history
+    labels = Labels([*rest, Maintenance(first.time_ns + 1, "M1", "failed", "demo")])
     assert build(fleet_rows(), labels, SMALL).digest != dataset.digest
 
 
 def test_machines_of_one_name_at_two_sites_are_two_machines() -> None:
     tables = [fleet_rows(), rows_of("M1", 200, seed=8, site="other")]
-    labels = [*fleet_labels(), failed("M1", 200, "other")]
+    labels = Labels([*fleet_labels().history, failed("M1", 200, "other")])
     built = build(pa.concat_tables(tables), labels, SMALL)
     assert {"demo/M1", "other/M1"} <= set(built.machines)
     assert len(built.of(["other/M1"])[0].age_s) < 200
@@ -84,7 +85,7 @@ def test_machines_of_one_name_at_two_sites_are_two_machines() -> None:
 
 def test_fewer_than_three_failed_machines_are_refused_with_what_is_missing() -> None:
     with pytest.raises(DataInsufficient, match=r"2 machines have failed.*at least 3.*2 failures.*M3: no failure"):
-        build(fleet_rows(), fleet_labels()[:2], SMALL)
+        build(fleet_rows(), Labels(fleet_labels().history[:2]), SMALL)
 
 
 def test_features_that_are_all_nan_are_refused_with_what_is_missing() -> None:
@@ -102,13 +103,13 @@ def test_one_machine_of_nan_is_left_out_and_said() -> None:
 
 
 def test_lives_that_end_before_any_wear_are_refused_as_one_class() -> None:
-    labels = [Maintenance(m.time_ns + 240 * EVERY_NS, m.machine, "failed", "demo") for m in fleet_labels()]
+    labels = [Maintenance(m.time_ns + 240 * EVERY_NS, m.machine, "failed", "demo") for m in fleet_labels().history]
     early = dict.fromkeys(LIVES, 60)
     late = [Maintenance(START_NS + 125 * EVERY_NS, m, "failed", "demo") for m in LIVES]
     with pytest.raises(DataInsufficient, match="no worn windows"):
-        build(fleet_rows(early), late, SMALL)
+        build(fleet_rows(early), Labels(late), SMALL)
     with pytest.raises(DataInsufficient, match="no windows between 45% and 95% of a life"):
-        build(fleet_rows(early), labels, SMALL)
+        build(fleet_rows(early), Labels(labels), SMALL)
 
 
 @pytest.mark.parametrize("rows", [fleet_rows().drop_columns(["rms@1"]), fleet_rows().slice(0, 0)])
@@ -122,3 +123,12 @@ def test_a_life_that_is_shorter_than_its_baseline_is_left_out_and_said() -> None
     built = build(fleet_rows(lives), fleet_labels(lives), SMALL)
     assert "demo/M5" not in built.machines
     assert any(reason.startswith("demo/M5: ") for reason in built.left_out)
+
+
+def test_windows_in_which_the_crew_found_the_sensor_at_fault_teach_nothing_and_are_said() -> None:
+    begin = START_NS + 100 * EVERY_NS
+    verdict = Verdict(begin, begin + 9 * EVERY_NS, "M1", SENSOR, "demo")
+    built = build(fleet_rows(), Labels(fleet_labels().history, [verdict]), SMALL)
+    whole = build(fleet_rows(), fleet_labels(), SMALL)
+    assert len(whole.of(["demo/M1"])[0].age_s) - len(built.of(["demo/M1"])[0].age_s) == 10
+    assert built.left_out == ("demo/M1: 20 rows in which the crew found the sensor at fault",)

@@ -18,11 +18,11 @@ from edge.features import Extractor
 from edge.sensors.simulator import Simulator
 from edge.types import FeatureRow, Kind
 from forewarn.backtest.replay import Told, replay
-from forewarn.backtest.span import Life, read_span, split
+from forewarn.backtest.span import read_span
 from forewarn.commands.backtest import backtest as command
 from models.errors import DataInsufficient, WrongUse
 from tests.cloud.web.seeding import HOUR, SITE, Fleet
-from training.labels import FAILED, REPLACED, Maintenance
+from training.labels import FAILED, Labels, Maintenance, Span
 
 NAME, EVERY_S, WINDOWS = "P-1", 10.0, 320
 NOW = 1_800_000_000_000_000_000
@@ -71,9 +71,11 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Fleet, Path
 
 def test_the_rows_of_the_lake_raise_the_alarms_that_the_device_raised(lake) -> None:
     fleet, _, said = lake
-    (seen,) = read_span(fleet.cloud, "bearing", [Maintenance(NOW, NAME, FAILED, SITE)], since_ns=None, until_ns=None)
+    (seen,) = read_span(
+        fleet.cloud, "bearing", Labels([Maintenance(NOW, NAME, FAILED, SITE)]), since_ns=None, until_ns=None
+    )
     assert seen.key == f"{SITE}/{NAME}"
-    assert seen.lives == [Life(BEGIN, NOW, True)]
+    assert seen.lives == [Span(BEGIN, NOW, failed=True)]
     heard = replay(seen.machine, seen.windows, seen.lives[0], None)
     assert (heard.windows, heard.judged) == (WINDOWS, 0)
     assert said
@@ -83,8 +85,8 @@ def test_the_rows_of_the_lake_raise_the_alarms_that_the_device_raised(lake) -> N
 def test_nothing_that_is_said_depends_on_what_comes_later(lake) -> None:
     fleet, _, said = lake
     cut = said[0].time_ns + 1
-    (seen,) = read_span(fleet.cloud, "bearing", [], since_ns=None, until_ns=cut)
-    assert seen.lives == [Life(BEGIN, said[0].time_ns, False)]
+    (seen,) = read_span(fleet.cloud, "bearing", Labels(), since_ns=None, until_ns=cut)
+    assert seen.lives == [Span(BEGIN, said[0].time_ns, failed=False)]
     assert list(replay(seen.machine, seen.windows, seen.lives[0], None).told) == said[:1]
 
 
@@ -114,16 +116,3 @@ def test_a_span_without_rows_and_a_time_that_is_none_are_said(lake) -> None:
         _run(data, "--to", "2020-01-01")
     with pytest.raises(WrongUse, match="--from: the time is 'soon'"):
         _run(data, "--from", "soon")
-
-
-def test_lives_end_at_failures_and_repairs_and_what_lies_between_belongs_to_none() -> None:
-    times = np.arange(10)
-    history = [
-        Maintenance(3, "m", FAILED),
-        Maintenance(4, "m", FAILED),  # reported twice
-        Maintenance(5, "m", REPLACED),
-        Maintenance(7, "m", REPLACED),
-    ]
-    assert list(split(times, history)) == [Life(0, 3, True), Life(6, 7, False), Life(8, 9, False)]
-    assert list(split(times, [])) == [Life(0, 9, False)]
-    assert list(split(times, history[:1])) == [Life(0, 3, True)]

@@ -22,8 +22,8 @@ from forewarn.backtest.outcome import (
     run_to_failure,
 )
 from forewarn.backtest.replay import Told
-from forewarn.backtest.span import Life
 from models.errors import ConfigurationError
+from training.labels import Span
 
 HOUR = 3_600_000_000_000
 COSTS = Costs(
@@ -42,8 +42,8 @@ def told(hour: float, *, raised: bool = True) -> Told:
     return Told(round(hour * HOUR), raised, "C", "baseline")
 
 
-def life(hours: float, *, failed: bool = True) -> Life:
-    return Life(0, round(hours * HOUR), failed)
+def life(hours: float, *, failed: bool = True) -> Span:
+    return Span(0, round(hours * HOUR), failed)
 
 
 def test_an_alarm_within_the_horizon_is_true_and_an_earlier_one_is_false():
