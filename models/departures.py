@@ -33,7 +33,7 @@ _SETTLING = 6  # windows after a pause that make the new level
 class DeparturesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="view", tag="departures"):
     """Which channels, and how fast their averages are."""
 
-    channels: tuple[str, ...]
+    channels: tuple[str, ...] = ()  # none: training takes those that all machines have
     start_windows: int = 400  # that make the healthy start
     fast_windows: float = 4.0  # time constant of the fast average
     slow_windows: float = 200.0  # time constant of the slow level

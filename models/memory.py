@@ -21,7 +21,7 @@ FloatArray = NDArray[np.float32]
 class MemoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="view", tag="memory"):
     """Which channels are remembered, and for how long."""
 
-    channels: tuple[str, ...]
+    channels: tuple[str, ...] = ()  # none: training takes those that all machines have
     lengths: tuple[float, ...] = (1.0, 4.0, 12.0, 36.0, 108.0)  # time constants in windows; 1: the reading
     start_windows: int = 10  # windows whose mean is the healthy start; before, there is no condition
 

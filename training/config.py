@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -10,6 +11,8 @@ from models.errors import ConfigurationError
 from models.features import WAVEFORM
 from models.history import HistoryConfig
 from models.views import ViewConfig
+
+Settings = TypeVar("Settings", bound=msgspec.Struct)
 
 
 class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -49,13 +52,15 @@ class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     deadband: float = 0.1
 
 
-def load_config(file: Path | None) -> TrainingConfig:
-    """Read settings from TOML, or return the defaults; raises `ConfigurationError` with the key."""
+def load_config(file: Path | None, kind: type[Settings]) -> Settings:
+    """Read a kind's settings from TOML, or return its defaults; raises `ConfigurationError` with the key."""
     if file is None:
-        return TrainingConfig()
+        return kind()
     try:
-        return msgspec.toml.decode(file.read_bytes(), type=TrainingConfig)
+        return msgspec.toml.decode(file.read_bytes(), type=kind)
     except OSError as e:
         raise ConfigurationError(f"cannot be read: {e.strerror}", where=str(file)) from e
     except (msgspec.ValidationError, msgspec.DecodeError) as e:
-        raise ConfigurationError(str(e), where=str(file), mend="training/config.py names every key") from e
+        raise ConfigurationError(
+            str(e), where=str(file), mend=f"{kind.__module__.replace('.', '/')}.py names every key"
+        ) from e

@@ -76,13 +76,14 @@ def build(features: pa.Table, labels: Labels, config: TrainingConfig) -> Dataset
         )
     lives: list[Life] = []
     left_out: list[str] = []
-    for site, name, rows in _by_machine(features):
+    for site, name, rows in by_machine(features):
         lives += _lives(f"{site}/{name}" if site else name, rows, labels.of(site, name), config, left_out)
     _check(lives, labels, left_out, config)
     return Dataset(open_view(config.view, config.features).inputs, tuple(lives), _digest(lives), tuple(left_out))
 
 
-def _by_machine(features: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
+def by_machine(features: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
+    """Yield site, machine and its rows by time and channel; without rows that teach nothing."""
     features = features.filter(pc.equal(pc.bit_wise_and(features["quality"].cast(pa.int64()), _TEACHES_NOTHING), 0))
     features = features.sort_by([(c, "ascending") for c in ("site", "machine", "event_time_ns", "channel")])
     groups = features.group_by(["site", "machine"], use_threads=False).aggregate([([], "count_all")])
@@ -160,7 +161,7 @@ def _check(lives: list[Life], labels: Labels, left_out: list[str], config: Train
         raise DataInsufficient(
             f"{len(machines)} machines have failed with usable features before it, at least {config.fewest_machines} "
             f"are needed; {failures} failures are labelled" + "".join(f"; {reason}" for reason in left_out),
-            mend="import what the crews found: forewarn label import FILE.csv",
+            mend="import what the crews found: forewarn label import FILE.csv; where nothing failed: --kind anomaly",
         )
     target = np.concatenate([life.degradation for life in lives])
     if not (target < 0.5).any() or not (target >= 0.5).any():

@@ -42,7 +42,8 @@ def sweep(
 
     from cloud.wiring import open_cloud
     from forewarn.commands.train import runner
-    from forewarn.training import read_dataset
+    from forewarn.training.kinds import read_dataset
+    from forewarn.training.source import read_source
     from training.config import TrainingConfig
     from training.sweep import report as sweep_report
     from training.sweep.search import Task, choose, hold_back, judge_unseen, run_here
@@ -50,7 +51,7 @@ def sweep(
 
     space, base = load_space(space_file), TrainingConfig()
     cloud = open_cloud(data)
-    dataset = read_dataset(cloud, machine_class, base, say).dataset
+    dataset = read_dataset(read_source(cloud, machine_class), base, say)
     cloud.close()
     kept, held = hold_back(dataset)
     say(f"held back until a setting is chosen: {', '.join(held)}")

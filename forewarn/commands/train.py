@@ -11,19 +11,33 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from forewarn.commands.options import DATA
+from models.errors import WrongUse
 
 if TYPE_CHECKING:
-    from forewarn.training import Product
-    from training.prognosis.pipeline import Runner
+    from forewarn.training.make import Product
+    from training.model import Model
+    from training.prognosis.pipeline import Runner, Trained
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+KINDS = ("prognosis", "fleet", "anomaly")  # as in forewarn/training/kinds.py, which takes seconds to import
 
 
 @click.command()
 @DATA
 @click.option("--machine-class", default="", help="Train for this class; needed where there are several.")
 @click.option(
-    "--ray", default="local", show_default=True, help="Where the fits run: `local`, a Ray cluster's address, or `off`."
+    "--kind",
+    type=click.Choice(KINDS),
+    default="prognosis",
+    show_default=True,
+    help="prognosis: remaining life from vibration, three failures or more; fleet: from slow channels, ten or more; "
+    "anomaly: what is unusual in slow channels, nothing has to have failed.",
+)
+@click.option(
+    "--ray",
+    default="local",
+    show_default=True,
+    help="Where a prognosis' fits run: `local`, a Ray cluster's address, or `off`.",
 )
 @click.option("--config", "settings", type=_FILE, help="Settings, such as `forewarn sweep` finds.  [default: ours]")
 @click.option("--seed", default=7, show_default=True, help="The same data and seed give the same model.")
@@ -34,6 +48,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 def train(
     data: Path,
     machine_class: str,
+    kind: str,
     ray: str,
     settings: Path | None,
     seed: int,
@@ -49,22 +64,31 @@ def train(
         click.echo(f"[{time.monotonic() - begin:6.1f} s] {line}")
 
     from cloud.wiring import open_cloud
-    from forewarn.training import make_bundle
-    from training.config import load_config
+    from forewarn.training.kinds import Wanted
+    from forewarn.training.make import make_bundle
     from training.prognosis.kept import keeping
+    from training.prognosis.pipeline import Trained
 
-    config = load_config(settings)
+    if plot is not None and kind != "prognosis":
+        raise WrongUse(f"there is no picture of the kind {kind}", mend="leave --plot out")
     cloud = open_cloud(data)
     run = keeping(runner(ray), cloud.data / "training")
-    product = make_bundle(cloud, machine_class, config, seed=seed, run=run, say=say)
-    _say_figures(product, say)
+    product = make_bundle(cloud, machine_class, kind, Wanted(settings=settings, seed=seed, run=run, say=say))
+    model = product.learned.model
+    if isinstance(model, Trained):
+        _say_prognosis(model, say)
+    else:
+        _say_figures(model, say)
+    say(f"torch and ONNX Runtime differ by at most {model.parity_max_abs:.1e}")
+    say(f"bundle {product.name}, {len(product.bundle)} bytes")
     if out is not None:
         out.write_bytes(product.bundle)
         say(f"the bundle: {out}")
     if plot is not None:
         from training.prognosis.plot import plot_rul
 
-        plot_rul(product.trained.judged, plot)
+        assert isinstance(model, Trained)
+        plot_rul(model.judged, plot)
         say(f"the picture: {plot}")
     if publish:
         cloud.registry.initialise()
@@ -85,36 +109,44 @@ def runner(ray: str) -> Runner:
     return on_cluster(ray)
 
 
-def _say_figures(product: Product, say: Any) -> None:
-    e, t = product.trained.evaluation, product.trained.thresholds
+def _say_figures(model: Model, say: Any) -> None:
+    """Every measure, ours beside its floors."""
+    for name, cells in model.evaluation.items():
+        if isinstance(cells, dict) and "ours" in cells:
+            floors = ", ".join(f"{who.replace('_', ' ')} {value}" for who, value in cells.items() if who != "ours")
+            say(f"{name.replace('_', ' ')}: {cells['ours']}; {floors}")
+    say(f"judged: {model.evaluation['protocol']}")
+
+
+def _say_prognosis(trained: Trained, say: Any) -> None:
+    e, t = trained.evaluation, trained.thresholds
     for key, label in (("rul_mae_s", "MAE"), ("rul_winkler_s", "interval score")):
         figures = e[key]
         say(
             f"remaining life, {label}: {figures['ours']:.0f} s; best constant {figures['constant']:.0f} s, "
             f"k x age {figures['k_x_age']:.0f} s"
         )
-    say(f"coverage of p05..p95 on machines it did not see: {e['rul_coverage']['ours']:.0%}; {product.trained.coverage}")
+    say(f"coverage of p05..p95 on machines it did not see: {e['rul_coverage']['ours']:.0%}; {trained.coverage}")
     kinds = ("in_time", "early", "late", "missed")
     for who, name in (("ours", "model"), ("rms_rule", "RMS rule")):
         counts = ", ".join(f"{e[f'alarms_{k}'][who]} {k.replace('_', ' ')}" for k in kinds)
         say(f"first alarms by the {name}: {counts}")
     say(f"alarm limits: warn {t.warn:.2f}, act {t.act:.2f}")
-    say(f"torch and ONNX Runtime differ by at most {product.trained.parity_max_abs:.1e}")
-    say(f"bundle {product.name}, {len(product.bundle)} bytes")
 
 
 def _report(product: Product, ray: str, seconds: float) -> dict[str, Any]:
     import hashlib
 
+    model = product.learned.model
     return {
         "bundle": product.name,
         "sha256": hashlib.sha256(product.bundle).hexdigest(),
-        "onnx_sha256": hashlib.sha256(product.trained.onnx).hexdigest(),
-        "machines": list(product.dataset.machines),
-        "left_out": list(product.dataset.left_out),
-        "evaluation": product.trained.evaluation,
-        "coverage": product.trained.coverage,
-        "parity_max_abs": product.trained.parity_max_abs,
+        "onnx_sha256": hashlib.sha256(model.onnx).hexdigest(),
+        "machines": list(model.lineage.machines),
+        "left_out": list(product.learned.left_out),
+        "evaluation": model.evaluation,
+        "coverage": model.coverage,
+        "parity_max_abs": model.parity_max_abs,
         "ray": ray,
         "seconds": round(seconds, 1),
     }

@@ -20,7 +20,7 @@ from edge.types import Kind
 from forewarn.evaluation.benchmark import Line, Say
 from forewarn.evaluation.cmapss_files import CYCLE_S, Subset, channels, recordings, subsets
 from forewarn.evaluation.cmapss_score import describe, score
-from forewarn.training import pack_bundle
+from forewarn.training.pack import pack_bundle
 from forewarn.whatif import estimate, listen
 from models.errors import DataInsufficient
 from models.memory import MemoryConfig

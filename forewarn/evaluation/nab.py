@@ -31,7 +31,6 @@ _CONFIG = AnomalyConfig(
     view=DeparturesConfig(channels=("value",), start_windows=START, fast_windows=8.0),
     least_limit=2.5,  # eight windows in a row: what is random comes and goes
     raise_windows=8,
-    learn_marks=False,
 )
 
 

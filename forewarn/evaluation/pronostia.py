@@ -15,7 +15,7 @@ from edge.sensors.recording import Recording
 from edge.types import Kind
 from forewarn.evaluation.files import recordings
 from forewarn.evaluation.pronostia_score import describe, score
-from forewarn.training import pack_bundle
+from forewarn.training.pack import pack_bundle
 from forewarn.whatif import estimate, listen
 from training.config import TrainingConfig
 from training.dataset import build

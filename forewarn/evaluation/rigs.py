@@ -22,7 +22,7 @@ from forewarn.evaluation.benchmark import Line, Say
 from forewarn.evaluation.files import recordings
 from forewarn.evaluation.rig_speed import WINDOWS, with_speed
 from forewarn.evaluation.rig_truth import SHORT, bearing, truths
-from forewarn.training import pack_bundle
+from forewarn.training.pack import pack_bundle
 from forewarn.whatif import listen
 from models.errors import RecordingRejected
 from models.views import open_view

@@ -38,7 +38,7 @@ def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[
         raise DataInsufficient("no file has marks", where=str(train_on), mend="give files with a column `anomaly`")
     channels = tuple(sorted(set.intersection(*({n for _, at in run.windows for n in at} for run in runs))))
     view = DeparturesConfig(channels=channels, start_windows=START, fast_windows=FAST, pause_steps=PAUSE)
-    config = AnomalyConfig(view=view)
+    config = AnomalyConfig(view=view, learn_marks=True)
     bundle = bundle_of(runs, config, CLASS, seed=seed, say=say)
     for recording in unheard:
         for said in hear(recording, bundle, say):

@@ -19,7 +19,7 @@ from edge.inference import LoadedBundle
 from edge.sensors.recording import Reading, Recording
 from edge.types import Quality
 from forewarn.evaluation.benchmark import Say
-from forewarn.training import pack_bundle
+from forewarn.training.pack import pack_bundle
 from forewarn.whatif import Said, listen
 from models.departures import LEVEL
 from models.errors import RecordingRejected

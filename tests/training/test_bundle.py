@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -20,15 +19,17 @@ from cloud.catalogue.maintenance import MaintenanceRow
 from cloud.catalogue.tables import machine
 from cloud.wiring import Cloud, open_cloud
 from edge.inference import LoadedBundle
-from edge.updater.examine import examine
-from forewarn import training as composition
+from edge.updater.examine import examine, golden_features
 from forewarn.commands.train import train as command
+from forewarn.training.kinds import Wanted
+from forewarn.training.make import make_bundle
+from forewarn.training.pack import golden_waveforms
 from models.bundle import unpack
 from models.errors import DataInsufficient, WrongUse
 from tests.training.fleet import LIVES, SMALL, fleet_labels, fleet_rows
-from training.prognosis.pipeline import run_here
+from training.prognosis.pipeline import Runner, run_here
 
-QUICK = msgspec.structs.replace(SMALL, steps=5)
+QUICK = "steps = 5\nrows_per_life = 80\n"  # settings
 
 
 class FleetLake:
@@ -74,11 +75,23 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
     opened.close()
 
 
+def quick(cloud: Cloud) -> Path:
+    """A file of settings with which training takes a moment."""
+    file = cloud.data / "quick.toml"
+    file.write_text(QUICK)
+    return file
+
+
+def made_of(cloud: Cloud, machine_class: str = "", *, seed: int = 3, run: Runner = run_here) -> bytes:
+    """The bundle's bytes."""
+    wanted = Wanted(settings=quick(cloud), seed=seed, run=run, say=lambda line: None)
+    return make_bundle(cloud, machine_class, "prognosis", wanted).bundle
+
+
 def run_command(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> Result:
     monkeypatch.setattr("cloud.wiring.open_cloud", lambda data: cloud)
-    monkeypatch.setattr("training.config.load_config", lambda file: QUICK)
-    given = ["--data", str(cloud.data), "--ray", "off", "--seed", "3", *map(str, arguments)]
-    return CliRunner().invoke(command, given, catch_exceptions=False)
+    given = ["--data", cloud.data, "--config", quick(cloud), "--ray", "off", "--seed", 3, *arguments]
+    return CliRunner().invoke(command, list(map(str, given)), catch_exceptions=False)
 
 
 def test_training_publishes_a_bundle_that_a_device_accepts_and_makes_the_same_one_again(
@@ -105,14 +118,13 @@ def test_training_publishes_a_bundle_that_a_device_accepts_and_makes_the_same_on
     assert plot.stat().st_size > 1000
     assert "k x age" in ran.output
 
-    again = composition.make_bundle(cloud, "bearing", QUICK, seed=3, run=run_here, say=lambda line: None)
-    assert again.bundle == out.read_bytes()
+    assert made_of(cloud, "bearing") == out.read_bytes()
 
 
 def test_a_model_of_simulated_machines_says_so(cloud: Cloud) -> None:
     with writing(cloud.engine) as c:
         c.execute(machine.update().where(machine.c.machine == "M2").values(simulated=True))
-    made = unpack(composition.make_bundle(cloud, "", QUICK, seed=4, run=run_here, say=lambda line: None).bundle)
+    made = unpack(made_of(cloud, seed=4))
     assert made.manifest.simulated
     assert "**Simulated**" in made.card
 
@@ -120,21 +132,21 @@ def test_a_model_of_simulated_machines_says_so(cloud: Cloud) -> None:
 def test_without_a_class_the_only_one_is_meant_and_several_are_a_question(cloud: Cloud) -> None:
     known_machines(cloud, "pump", ["P1"])
     with pytest.raises(WrongUse, match="several classes: bearing, pump"):
-        composition.make_bundle(cloud, "", SMALL, seed=3, run=run_here, say=lambda line: None)
+        made_of(cloud)
     with pytest.raises(DataInsufficient, match="no machine of the class fan"):
-        composition.make_bundle(cloud, "fan", SMALL, seed=3, run=run_here, say=lambda line: None)
+        made_of(cloud, "fan")
 
 
 def test_a_lake_without_failures_is_refused_before_anything_is_trained(cloud: Cloud) -> None:
     with writing(cloud.engine) as c:
         c.execute(maintenance.maintenance.delete())
     with pytest.raises(DataInsufficient, match="0 machines have failed"):
-        composition.make_bundle(cloud, "", SMALL, seed=3, run=lambda job, say: pytest.fail("it trained"), say=print)
+        made_of(cloud, run=lambda job, say: pytest.fail("it trained"))
 
 
 def test_the_golden_waveforms_show_every_feature_away_from_zero() -> None:
-    waveforms = composition.golden_waveforms()
-    features = composition.golden_features(waveforms, 25_600.0, SMALL.features)
+    waveforms = golden_waveforms()
+    features = golden_features(waveforms, 25_600.0, SMALL.features)
     assert features.shape == (4, len(SMALL.features))
     assert (np.abs(features).max(axis=0) > 1e-3).all()
     kurtosis = features[:, SMALL.features.index("kurtosis@1")]

@@ -39,11 +39,12 @@ _TO_SPARE = 1.2  # what a marked fault reaches, over the limit
 class AnomalyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is learned, and what alarms may cost."""
 
-    view: DeparturesConfig
+    view: DeparturesConfig = DeparturesConfig()
     false_alarms: float = 1 / 5000  # a healthy window and machine, where nothing is marked
     least_limit: float = 5.0  # wanderings; white noise of 1,000 windows reaches it in less than 1 % of the machines
     false_share: float = 0.1  # of the healthy windows of a machine never seen, where faults are marked
-    learn_marks: bool = True  # marks tell faulty windows from others; else each stretch only says where a fault lies
+    learn_marks: bool = False  # every faulty window is marked; else a stretch of marks only says where a fault lies
+    fault_hours: float = 24.0  # before a failure: a fault lies there
     ridge: float = 0.05  # per marked window
     every: int = 4  # marked windows of which one is learned from: neighbours say nearly the same
     fewest_marked: int = 3  # machines with marked faults below which day zero stays

@@ -24,9 +24,9 @@ _STILL = 1e-6  # an input that never moved is scaled as if it moved this much
 class FleetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is learned and how long; all of it enters the model's lineage."""
 
-    view: MemoryConfig
+    view: MemoryConfig = MemoryConfig()
     features: tuple[str, ...] = ("level@1",)
-    cap_s: float  # remaining life is learned up to here; p95 to twice as far
+    cap_s: float = 0.0  # remaining life is learned up to here, p95 to twice as far; 0: a share of the median life
     directions: int = 3  # of the channels together, that the members see
     made_up: int = 1500  # machines to learn from
     moved: float = 0.6  # each from one that was, along the difference of two like it
