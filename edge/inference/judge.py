@@ -96,22 +96,22 @@ class Judge:
         `time_s` is the event time. Rows of a faulty sensor are left out. While the healthy start is being learned the
         degradation is 0, which is what a start means, and there is no estimate.
         """
+        learned = self.learned  # before this window: the last one of the start is still a part of it
         usable = [r for r in rows if not r.quality & Quality.SENSOR_FAULT]
         kept = self._kept_columns.pick(usable)
         condition = self._kept.update(time_s, kept) if kept else None
         if self.bundle is None:
             return None
-        view: View = self._kept
         seen = kept
         if self._own is not None:
-            view, seen = self._own, self._own_columns.pick(usable)
-            condition = view.update(time_s, seen) if seen else None
+            seen = self._own_columns.pick(usable)
+            condition = self._own.update(time_s, seen) if seen else None
         elif condition is not None:
             condition = condition[self._part]
         if not seen:
             return None
         if condition is None:
-            return self._no_estimate(NOT_FINITE if view.learned else LEARNING)
+            return self._no_estimate(NOT_FINITE if learned else LEARNING)
         return self._assess(condition, self.bundle)
 
     def _assess(self, condition: NDArray[np.float32], bundle: LoadedBundle) -> Assessment:

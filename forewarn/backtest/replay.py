@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edge.detection import Detector
 from edge.inference import Judge, LoadedBundle
+from edge.inference.judge import LEARNING
 from edge.types import AlarmChange, FeatureRow, Machine, Window
 from training.labels import Span
 
@@ -48,7 +49,8 @@ def replay(
         checked = detector.check(window)
         assessment = judge.update(checked.time_ns * 1e-9, rows)
         _, changes = detector.update(checked, rows, assessment, thresholds)
-        count, judged = count + 1, judged + (assessment is not None)
+        count += 1
+        judged += assessment is not None and assessment.reason != LEARNING
         told += [
             Told(a.time_ns, a.change is AlarmChange.RAISED, a.severity, a.source)
             for a in changes

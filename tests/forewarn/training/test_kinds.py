@@ -81,6 +81,7 @@ def test_machines_that_never_failed_get_a_model_that_finds_what_the_crew_confirm
 
     told = json.loads(ran(backtest, pumps.cloud.data, "--bundle", out, "--json").stdout)
     alarms = {life["machine"]: life for life in told["lives"] if life["watcher"] == "with the model"}
+    assert told["watchers"]["with the model"]["judged_by_model"] == len(PUMPS) * (WINDOWS - 400)
     heard = alarms[f"{SITE}/P-4"]
     at = [*heard["false_alarms_at_hours"], *heard["undecided_at_hours"]]
     begun = (WINDOWS - FAULTY) * EVERY_S / 3600.0
