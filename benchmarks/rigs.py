@@ -24,8 +24,8 @@ from edge.sensors.recording import Recording
 from edge.sensors.replay import find_recordings
 from edge.types import Window
 from forewarn.evaluation.rig_score import ABSTAIN, figures, largest_line, verdict
-from forewarn.evaluation.rig_truth import SHORT, truths
-from forewarn.evaluation.rigs import examples_of
+from forewarn.evaluation.rig_truth import SHORT, bearing, truths
+from forewarn.training.examples import examples_of
 from models.features import WAVEFORM
 from models.networks.faults import FAULTS, LINES
 from training.faults.fit import Example, FaultConfig, answer, fit
@@ -66,7 +66,7 @@ def _records(rig: Path) -> list[tuple[Recording, str]]:
 
 def _heard(recording: Recording, fault: str) -> Heard:
     record, machine = next(iter(recording.called.values())), recording.machine
-    examples = examples_of(recording, record, fault, CONFIG, np.random.default_rng(len(record)))
+    examples = examples_of(recording, bearing(record), fault, CONFIG, np.random.default_rng(len(record)))
     extractor, plain = Extractor(machine), []
     for reading in recording.read():
         row = extractor.extract(Window(machine=machine.name, time_ns=reading.offset_ns, samples=reading.samples))[0]

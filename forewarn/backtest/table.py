@@ -29,8 +29,8 @@ def lines(result: Backtest) -> Iterator[str]:
     for watched in result.watched:
         if watched.name == MODEL and watched.judged < watched.windows:
             yield (
-                f"The model judged {watched.judged} of {watched.windows} windows; the others' rows lack what it reads, "
-                "or come from faulty sensors."
+                f"The model judged {watched.judged} of {watched.windows} windows; the others are a healthy start, lack "
+                "what it reads, or come from faulty sensors."
             )
     yield from _LIMITS
 

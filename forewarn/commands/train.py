@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from training.prognosis.pipeline import Runner, Trained
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
-KINDS = ("prognosis", "fleet", "anomaly")  # as in forewarn/training/kinds.py, which takes seconds to import
+KINDS = ("prognosis", "fleet", "anomaly", "faults")  # as in forewarn/training/kinds.py, which takes seconds to import
 
 
 @click.command()
@@ -31,7 +31,8 @@ KINDS = ("prognosis", "fleet", "anomaly")  # as in forewarn/training/kinds.py, w
     default="prognosis",
     show_default=True,
     help="prognosis: remaining life from vibration, three failures or more; fleet: from slow channels, ten or more; "
-    "anomaly: what is unusual in slow channels, nothing has to have failed.",
+    "anomaly: what is unusual in slow channels, nothing has to have failed; faults: which part of a bearing is "
+    "damaged, from labelled recordings.",
 )
 @click.option(
     "--ray",
@@ -40,6 +41,12 @@ KINDS = ("prognosis", "fleet", "anomaly")  # as in forewarn/training/kinds.py, w
     help="Where a prognosis' fits run: `local`, a Ray cluster's address, or `off`.",
 )
 @click.option("--config", "settings", type=_FILE, help="Settings, such as `forewarn sweep` finds.  [default: ours]")
+@click.option(
+    "--recordings",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="For faults: recordings of bearings whose damage was found.",
+)
+@click.option("--labels", type=_FILE, help="For faults: CSV with the columns recording, bearing, fault.")
 @click.option("--seed", default=7, show_default=True, help="The same data and seed give the same model.")
 @click.option("--out", type=_FILE, help="Write the bundle to this file.")
 @click.option("--publish", is_flag=True, help="Sign the bundle and put it into the registry, as a candidate.")
@@ -51,13 +58,15 @@ def train(
     kind: str,
     ray: str,
     settings: Path | None,
+    recordings: Path | None,
+    labels: Path | None,
     seed: int,
     out: Path | None,
     publish: bool,
     report: Path | None,
     plot: Path | None,
 ) -> None:
-    """Train a failure model from the lake, judge it on machines it did not see, and pack it."""
+    """Train a failure model, judge it on machines it did not see, and pack it."""
     begin = time.monotonic()
 
     def say(line: str) -> None:
@@ -73,7 +82,8 @@ def train(
         raise WrongUse(f"there is no picture of the kind {kind}", mend="leave --plot out")
     cloud = open_cloud(data)
     run = keeping(runner(ray), cloud.data / "training")
-    product = make_bundle(cloud, machine_class, kind, Wanted(settings=settings, seed=seed, run=run, say=say))
+    wanted = Wanted(settings=settings, seed=seed, run=run, say=say, recordings=recordings, labels=labels)
+    product = make_bundle(cloud, machine_class, kind, wanted)
     model = product.learned.model
     if isinstance(model, Trained):
         _say_prognosis(model, say)

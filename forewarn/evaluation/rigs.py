@@ -7,32 +7,28 @@ Scales, counts and units leak the fault, so nothing that depends on a gain is le
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from edge.detection.bearing_part import decide
 from edge.detection.fault import Told, weigh
-from edge.features import Extractor
 from edge.inference import LoadedBundle
 from edge.sensors.recording import Recording
-from edge.types import FloatArray, Window
 from forewarn.evaluation.benchmark import Line, Say
 from forewarn.evaluation.files import recordings
 from forewarn.evaluation.rig_speed import WINDOWS, with_speed
 from forewarn.evaluation.rig_truth import SHORT, bearing, truths
+from forewarn.training.examples import examples_of
 from forewarn.training.pack import pack_bundle
 from forewarn.whatif import listen
 from models.errors import RecordingRejected
-from models.views import open_view
 from training.faults.card import write_fault_card
-from training.faults.faint import faint
 from training.faults.fit import Example, FaultConfig
 from training.faults.train import train
 
 CLASS = "bearing"
-_PIECES = 3  # windows that a faint copy of a recording is cut into: enough to see its lines come
 
 
 def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[Line]:
@@ -98,52 +94,8 @@ def labelled(folder: Path, config: FaultConfig, *, seed: int, say: Say) -> list[
             say(f"not learned from: {record}: no label")
             continue
         try:
-            examples += examples_of(recording, record, told[record], config, np.random.default_rng([seed, number]))
+            random = np.random.default_rng([seed, number])
+            examples += examples_of(recording, bearing(record), told[record], config, random)
         except RecordingRejected as e:
             say(f"not used: {e}")
     return examples
-
-
-def examples_of(
-    recording: Recording, record: str, fault: str, config: FaultConfig, rng: np.random.Generator
-) -> list[Example]:
-    """A record as measured, fainter, and without any timing; with all channels and with each alone."""
-    windows = [r.samples for r in recording.read()]
-    names = tuple(windows[0]) if windows else ()
-    whole = {n: np.concatenate([w[n] for w in windows if n in w]) for n in names}
-    pieces = max((x.size for x in whole.values()), default=0) // _PIECES + 1
-    found = []
-    for timing in (1.0, *config.timings, 0.0):
-        kept = whole if timing == 1.0 else {n: faint(x, timing, rng) for n, x in whole.items()}
-        step = max(w.size for w in windows[0].values()) if timing == 1.0 else pieces
-        found += [
-            Example(machine=recording.name, bearing=bearing(record), fault=fault, timing=timing, condition=condition)
-            for condition in _seen(recording, kept, step, config)
-        ]
-    return found
-
-
-def _seen(
-    recording: Recording, samples: Mapping[str, FloatArray], step: int, config: FaultConfig
-) -> Iterator[FloatArray]:
-    """(n, D) conditions of the windows so far, with all channels and with each alone; none where none was seen."""
-    groups = [set(samples), *({n} for n in samples if len(samples) > 1)]
-    extractor, views = Extractor(recording.machine), [open_view(config.view, config.features) for _ in groups]
-    seen: list[list[FloatArray]] = [[] for _ in groups]
-    for number, window in enumerate(_windows(recording, samples, step)):
-        rows = {r.channel: r for r in extractor.extract(window, config.features)}
-        whole = {n: r for n, r in rows.items() if set(config.features) <= set(r.schema.columns)}
-        values = {n: r.values[[r.schema.columns.index(f) for f in config.features]] for n, r in whole.items()}
-        for group, view, kept in zip(groups, views, seen, strict=True):
-            condition = view.update(float(number), {n: v for n, v in values.items() if n in group})
-            if condition is not None:
-                kept.append(condition)
-    return (np.stack(kept) for kept in seen if kept)
-
-
-def _windows(recording: Recording, samples: Mapping[str, FloatArray], step: int) -> Iterator[Window]:
-    rate_hz = recording.machine.channels[0].rate_hz
-    longest = max(x.size for x in samples.values())
-    for first in range(0, longest - step // 2, step):
-        part = {n: x[first : first + step] for n, x in samples.items() if x.size > first + step // 2}
-        yield Window(machine=recording.name, time_ns=round(first * 1e9 / rate_hz), samples=part)

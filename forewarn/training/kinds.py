@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
+from forewarn.training.labelled import labelled
 from forewarn.training.source import Source
 from models.departures import LEVEL, DeparturesConfig
-from models.errors import DataInsufficient
+from models.errors import DataInsufficient, WrongUse
 from models.memory import MemoryConfig
 from training.anomaly.card import write_anomaly_card
 from training.anomaly.runs import runs_of
@@ -20,6 +21,9 @@ from training.anomaly.train import AnomalyConfig
 from training.anomaly.train import train as train_anomaly
 from training.config import TrainingConfig, load_config
 from training.dataset import Dataset, build
+from training.faults.card import write_fault_card
+from training.faults.fit import FaultConfig
+from training.faults.train import train as train_faults
 from training.fleet.card import write_card as write_fleet_card
 from training.fleet.learn import FleetConfig
 from training.fleet.train import train_fleet
@@ -51,6 +55,8 @@ class Wanted:
     seed: int
     run: Runner  # where a prognosis' fits run
     say: Say
+    recordings: Path | None = None  # of damage that somebody has found
+    labels: Path | None = None  # and what was found
 
 
 def prognosis(source: Source, wanted: Wanted) -> Learned:
@@ -99,7 +105,26 @@ def anomaly(source: Source, wanted: Wanted) -> Learned:
     return Learned(model, lambda name: write_anomaly_card(name, source.machine_class, model), left_out)
 
 
-KINDS: dict[str, Callable[[Source, Wanted], Learned]] = {"prognosis": prognosis, "fleet": fleet, "anomaly": anomaly}
+def faults(source: Source, wanted: Wanted) -> Learned:
+    """Which part of a bearing is damaged, from recordings of damage that was found; the lake has no part in it."""
+    if wanted.recordings is None or wanted.labels is None:
+        raise WrongUse(
+            "a model of faults is learned from labelled recordings", mend="give --recordings DIR and --labels FILE.csv"
+        )
+    config = load_config(wanted.settings, FaultConfig)
+    examples = labelled(wanted.recordings, wanted.labels, config, seed=wanted.seed, say=wanted.say)
+    names = {e.machine for e in examples}
+    wanted.say(f"{len(examples)} examples of {len(names)} recordings, {len({e.bearing for e in examples})} bearings")
+    model = train_faults(examples, config, seed=wanted.seed)
+    return Learned(model, lambda name: write_fault_card(name, source.machine_class, model), ())
+
+
+KINDS: dict[str, Callable[[Source, Wanted], Learned]] = {
+    "prognosis": prognosis,
+    "fleet": fleet,
+    "anomaly": anomaly,
+    "faults": faults,
+}
 
 
 def _build(source: Source, rows: Any, config: TrainingConfig, say: Say) -> Dataset:
