@@ -16,7 +16,7 @@ import numpy as np
 from edge.sensors.recording import Recording
 from forewarn.evaluation.benchmark import Line, Say
 from forewarn.evaluation.files import read_lines, recordings
-from forewarn.evaluation.slow import bundle_of, hear, levels, part_of, score_of
+from forewarn.evaluation.slow import bundle_of, hear, held, levels, part_of, score_of
 from models.departures import DeparturesConfig
 from models.errors import DataInsufficient, WrongUse
 from training.anomaly.train import AnomalyConfig, Run
@@ -100,7 +100,7 @@ def score(test_on: Path, file: Path) -> dict[str, Any]:
 
 def rms_rule(part: Recording) -> list[int]:
     """Rows in which the RMS was above the limit in the last rows: the floor."""
-    rms = np.array([float(r.samples["rms"][0]) for r in part.read()])
+    rms = held(part, ["rms"])[:, 0]
     above = rms > RMS_FACTOR * np.median(rms[:START])
     above[:START] = False
     return [i for i in range(RMS_ROWS - 1, len(rms)) if above[i - RMS_ROWS + 1 : i + 1].all()]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge.sensors.recording import Recording
 from forewarn.evaluation.benchmark import Line, Say
 from forewarn.evaluation.files import read_lines, recordings
-from forewarn.evaluation.slow import bundle_of, column, hear, levels, score_of
+from forewarn.evaluation.slow import bundle_of, column, hear, held, levels, score_of
 from models.departures import DeparturesConfig
 from models.errors import DataInsufficient, WrongUse
 from training.anomaly.train import AnomalyConfig, Run
@@ -88,7 +88,7 @@ def figures(truth: Mask, alarm: Mask) -> dict[str, float]:
 def hotelling(recording: Recording) -> NDArray[np.float64]:
     """T2 of the rows after the healthy start, by its mean and covariance (Hotelling 1947); in hindsight, a floor."""
     names = [c.name for c in recording.machine.channels]
-    x = np.array([[float(r.samples[n][0]) for n in names] for r in recording.read()])
+    x = held(recording, names)
     off = x[START:] - x[:START].mean(axis=0)
     inverse = np.linalg.pinv(np.atleast_2d(np.cov(x[:START].T)))
     t2: NDArray[np.float64] = np.einsum("ij,jk,ik->i", off, inverse, off)

@@ -68,6 +68,15 @@ def column(file: Path, name: str) -> NDArray[Any] | None:
     return table.read([name])[name].to_numpy() if name in table.schema_arrow.names else None
 
 
+def held(recording: Recording, names: Sequence[str]) -> NDArray[np.float64]:
+    """(n, C) values of slow channels; one that was not measured in a row is what it was before, 0 before the first."""
+    rows, last = [], dict.fromkeys(names, 0.0)
+    for reading in recording.read():
+        last |= {n: float(reading.samples[n][0]) for n in names if n in reading.samples}
+        rows.append(list(last.values()))
+    return np.array(rows)
+
+
 def part_of(recording: Recording, machine: str, channels: Mapping[str, str]) -> Recording:
     """One machine of a rig that was recorded as one: its `channels` {new name: name in the recording}."""
     known = {c.name: c for c in recording.machine.channels}

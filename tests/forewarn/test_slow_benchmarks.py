@@ -59,6 +59,25 @@ def test_a_pump_learns_from_marks_and_a_cut_stream_gives_the_same_lines(tmp_path
     assert result["all"]["all_anomalous"]["far"] == 100
 
 
+def test_empty_cells_cost_no_line_and_no_file(tmp_path: Path) -> None:
+    train, test = tmp_path / "train", tmp_path / "test"
+    train.mkdir()
+    test.mkdir()
+    for n in range(3):
+        pump(train / f"pump_{n}.parquet", n)
+    pump(test / "holes.parquet", 9)
+    whole = pq.read_table(test / "holes.parquet")
+    empty = np.random.default_rng(1).random(whole.num_rows) < 0.05
+    flow = pa.array(np.where(empty, np.nan, whole["Flow"].to_numpy()))
+    heat = pa.array(whole["Heat"].to_numpy(), mask=empty)
+    holes = whole.drop(["Flow", "Heat"]).append_column("Flow", flow).append_column("Heat", heat)
+    pq.write_table(holes, test / "holes.parquet")
+    pq.write_table(holes, train / "holes.parquet")
+    lines = list(skab.evaluate(train, test, seed=7, say=lambda _: None))
+    assert [line["row"] for line in lines] == list(range(whole.num_rows))
+    assert skab.score(test, saved(lines, tmp_path / "lines.jsonl"))["all"]["ours"]["f1"] > 0.8
+
+
 def test_a_temperature_with_a_fault_is_found(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     value = 70.0 + rng.standard_normal(1400) + 3.0 * np.sin(np.arange(1400) * 2 * np.pi / 24)

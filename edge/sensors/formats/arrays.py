@@ -42,11 +42,12 @@ def recordings(path: Path, options: Options) -> Iterable[Recording | RecordingRe
         raise _refused(path, f"its arrays are not equally long ({said})", "save what has one rate in one file")
     count = next(iter(lengths.values()))
 
-    def blocks() -> Iterator[tuple[table.Times | None, dict[str, FloatArray]]]:
+    def blocks() -> Iterator[table.Block]:
         for first in range(0, count, _BLOCK):
             rows = slice(first, first + _BLOCK)
-            values = {n: _finite(path, n, first, arrays[n][rows]) for n in names}
-            yield None if times is None else times[rows], values
+            values = {n: _numbers(path, n, first, arrays[n][rows]) for n in names}
+            where = lambda i, first=first: f"{path}:{first + i}"  # noqa: E731
+            yield table.Block(None if times is None else times[rows], values, where)
 
     described = source(path, options)
     if times is None or rate is not None:
@@ -108,13 +109,14 @@ def _nanoseconds(path: Path, said: Array) -> table.Times:
     return np.round(seconds * 1e9).astype(np.int64)
 
 
-def _finite(path: Path, name: str, first: int, values: Array) -> FloatArray:
+def _numbers(path: Path, name: str, first: int, values: Array) -> FloatArray:
+    """(n,) float32; NaN is an empty cell."""
     found = np.ascontiguousarray(values, dtype=np.float32)
-    good = np.isfinite(found)
-    if not good.all():
-        row = first + int(np.flatnonzero(~good)[0])
+    if (endless := np.isinf(found)).any():
         raise RecordingRejected(
-            f"{name} is not a finite number", where=f"{path}:{row}", mend="cut the recording before this row"
+            f"{name} is not a finite number",
+            where=f"{path}:{first + int(endless.argmax())}",
+            mend="cut the recording before this row",
         )
     return found
 

@@ -105,10 +105,17 @@ def batches(path: Path, names: Sequence[str], rows: int) -> Iterator[tuple[int, 
 
 def numbers(path: Path, first: int, batch: pa.RecordBatch, name: str) -> NDArray[Any]:
     """A column of plain numbers (n,); RecordingRejected names the first row that is empty or not finite."""
+    values = numbers_or_empty(path, first, batch, name)
+    _check(path, name, values, np.isfinite, lambda i: first + i)
+    return values
+
+
+def numbers_or_empty(path: Path, first: int, batch: pa.RecordBatch, name: str) -> NDArray[Any]:
+    """The same with NaN where a cell is empty; RecordingRejected names the first row that is infinite."""
     column = batch.column(name)
     _check_type(path, name, column.type)
     values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
-    _check_finite(path, name, values, lambda i: first + i)
+    _check(path, name, values, lambda x: ~np.isinf(x), lambda i: first + i)
     return values
 
 
@@ -126,7 +133,7 @@ def lists(path: Path, first: int, batch: pa.RecordBatch, name: str) -> list[NDAr
         raise RecordingRejected(f"{name} is empty", where=f"{path}:{row}", mend="cut the rows without samples")
     values = column.flatten().to_numpy(zero_copy_only=False)
     ends = np.cumsum(lengths)
-    _check_finite(path, name, values, lambda i: first + int(np.searchsorted(ends, i, side="right")))
+    _check(path, name, values, np.isfinite, lambda i: first + int(np.searchsorted(ends, i, side="right")))
     return np.split(values, ends[:-1])
 
 
@@ -136,9 +143,9 @@ def _check_type(path: Path, name: str, kind: Any) -> None:
         raise RecordingRejected(f"column {name} holds {kind}, not numbers", where=str(path), mend="convert it again")
 
 
-def _check_finite(path: Path, name: str, values: NDArray[Any], row_of: Any) -> None:
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        bad = int(np.flatnonzero(~np.isfinite(values))[0])
+def _check(path: Path, name: str, values: NDArray[Any], good: Any, row_of: Any) -> None:
+    if values.dtype.kind == "f" and not (is_good := good(values)).all():
+        bad = int(np.flatnonzero(~is_good)[0])
         raise RecordingRejected(
             f"{name} is not a finite number", where=f"{path}:{row_of(bad)}", mend="cut the recording before this row"
         )

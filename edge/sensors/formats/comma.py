@@ -14,7 +14,6 @@ from edge.sensors.formats import table
 from edge.sensors.formats.options import Options, source
 from edge.sensors.formats.times import nanoseconds
 from edge.sensors.recording import Recording
-from edge.types import FloatArray
 from models.errors import RecordingRejected
 
 LARGEST_BYTES = 256 << 20
@@ -24,18 +23,14 @@ def recordings(path: Path, options: Options) -> Iterable[Recording | RecordingRe
     """The recording of one file; RecordingRejected names line and column of what is wrong."""
     if path.stat().st_size > LARGEST_BYTES:
         raise RecordingRejected("is larger than 256 MB", where=str(path), mend="convert it to Parquet")
-    names, times, values = _load(path)
-    described = source(path, options)
-
-    def blocks() -> Iterator[tuple[table.Times | None, dict[str, FloatArray]]]:
-        yield times, values
-
-    if times is None:
-        return [table.fast(described, names, None, blocks)]
-    return [table.timed(described, names, times, blocks)]
+    block = _load(path)
+    names, described = list(block.values), source(path, options)
+    if block.times is None:
+        return [table.fast(described, names, None, lambda: [block])]
+    return [table.timed(described, names, block.times, lambda: [block])]
 
 
-def _load(path: Path) -> tuple[list[str], table.Times | None, dict[str, FloatArray]]:
+def _load(path: Path) -> table.Block:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             first = file.readline()
@@ -48,7 +43,7 @@ def _load(path: Path) -> tuple[list[str], table.Times | None, dict[str, FloatArr
         raise RecordingRejected(f"is no CSV: {e}", where=str(path), mend="save it as CSV in UTF-8") from e
 
 
-def _parse(path: Path, rows: Iterator[list[str]]) -> tuple[list[str], table.Times | None, dict[str, FloatArray]]:
+def _parse(path: Path, rows: Iterator[list[str]]) -> table.Block:
     header = [h.strip() for h in next(rows, [])]
     if len(set(header)) != len(header):
         raise RecordingRejected("two columns have one name", where=f"{path}:1", mend="name each column once")
@@ -75,16 +70,21 @@ def _parse(path: Path, rows: Iterator[list[str]]) -> tuple[list[str], table.Time
             clock.append(row[header.index(time)])
     if not lines:
         raise RecordingRejected("has no rows below its header", where=str(path), mend="record or save it again")
-    times = nanoseconds(clock, lambda i: f"{path}:{lines[i]}") if time is not None else None
-    return names, times, {n: np.frombuffer(cells, dtype=np.float32) for _, n, cells in wanted}
+
+    def where(row: int) -> str:
+        return f"{path}:{lines[row]}"
+
+    times = nanoseconds(clock, where) if time is not None else None
+    return table.Block(times, {n: np.frombuffer(cells, dtype=np.float32) for _, n, cells in wanted}, where)
 
 
 def _number(path: Path, line: int, name: str, cell: str) -> float:
+    """A cell's number, NaN for an empty one."""
     try:
-        value = float(cell)
+        value = float(cell) if cell.strip() else math.nan
     except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
+        value = math.inf
+    if math.isinf(value):
         raise RecordingRejected(
             f"{name} is {cell.strip()!r}, not a finite number", where=f"{path}:{line}", mend="correct or cut the line"
         )

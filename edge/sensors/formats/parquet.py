@@ -12,7 +12,6 @@ from edge.sensors.formats import columns, pronostia, recorded, rigs, table
 from edge.sensors.formats.options import Options, source
 from edge.sensors.formats.times import nanoseconds
 from edge.sensors.recording import Recording
-from edge.types import FloatArray
 from models.errors import RecordingRejected
 
 _ROWS = 1 << 15
@@ -59,14 +58,15 @@ def _table(path: Path, options: Options) -> Recording:
         )
     described = source(path, options)
 
-    def blocks() -> Iterator[tuple[table.Times | None, dict[str, FloatArray]]]:
+    def blocks() -> Iterator[table.Block]:
         for first, batch in columns.batches(path, [*([time] if time else []), *names], _ROWS):
-            values = {n: columns.numbers(path, first, batch, n).astype(np.float32) for n in names}
-            yield (_times(path, first, batch, time) if time else None), values
+            values = {n: columns.numbers_or_empty(path, first, batch, n).astype(np.float32) for n in names}
+            times = _times(path, first, batch, time) if time else None
+            yield table.Block(times, values, lambda i, first=first: f"{path}:{first + i}")  # type: ignore[misc]
 
     if time is None or rate_hz is not None:
         return table.fast(described, names, rate_hz, blocks)
-    first_times, _ = next(iter(blocks()))
+    first_times = next(iter(blocks())).times
     assert first_times is not None
     return table.timed(described, names, first_times, blocks)
 

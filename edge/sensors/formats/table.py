@@ -1,12 +1,14 @@
 """Tables of measurements, one column a channel: slow ones row by row, fast ones cut into windows.
 
 Which it is, follows from what is known: a column of dates is a slow table (its clock may be uneven); a rate is a
-waveform. Columns that are labels never become channels.
+waveform. Columns that are labels never become channels. An empty cell of a slow table is a channel that was not
+measured then; in a waveform it would be a hole in time, so such a recording is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +34,18 @@ _UNITS = {  # of the Skoltech testbed (SKAB), whose files do not say them
     "Volume Flow RateRMS": "l/min",
 }
 Times = NDArray[np.int64]
-Blocks = Callable[[], Iterable[tuple[Times | None, dict[str, FloatArray]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some rows of a table."""
+
+    times: Times | None
+    values: dict[str, FloatArray]  # by column; NaN is an empty cell
+    where: Callable[[int], str]  # what people call a row of it
+
+
+Blocks = Callable[[], Iterable[Block]]
 
 
 def time_column(names: Iterable[str]) -> str | None:
@@ -62,12 +75,19 @@ def slow(source: Source, names: list[str], first_ns: int, rate_hz: float, blocks
 
     def read() -> Iterator[Reading]:
         before: int | None = None
-        for times, values in blocks():
-            assert times is not None
-            for i, time_ns in enumerate(times.tolist()):
+        measured = False
+        for block in blocks():
+            assert block.times is not None
+            values = {n: v * scale for n, v in block.values.items()}
+            there = {n: ~np.isnan(v) for n, v in values.items()}
+            for i, time_ns in enumerate(block.times.tolist()):
                 quality = Quality.GOOD if before is None or time_ns > before else Quality.SUSPECT_CLOCK
                 before = time_ns
-                yield Reading(time_ns - first_ns, {n: v[i : i + 1] * scale for n, v in values.items()}, quality)
+                samples = {n: v[i : i + 1] for n, v in values.items() if there[n][i]}
+                measured = measured or bool(samples)
+                yield Reading(time_ns - first_ns, samples, quality)
+        if not measured:
+            raise RecordingRejected("all its cells are empty", where=str(source.path), mend="record or save it again")
 
     dated = first_ns if first_ns > _ONE_DAY_NS else None
     return Recording(machine=source.machine(channels), path=source.path, read=read, dated_ns=dated)
@@ -86,10 +106,18 @@ def fast(source: Source, names: list[str], rate_hz: float | None, blocks: Blocks
     scale = np.float32(source.described.scale)
 
     def read() -> Iterator[Reading]:
-        scaled = ({n: v * scale for n, v in values.items()} for _, values in blocks())
+        scaled = ({n: v * scale for n, v in _whole(block).items()} for block in blocks())
         return cut.windows(scaled, rate, source.window_samples)
 
     return Recording(machine=source.machine(channels), path=source.path, read=read)
+
+
+def _whole(block: Block) -> dict[str, FloatArray]:
+    for name, values in block.values.items():
+        if (empty := np.isnan(values)).any():
+            where = block.where(int(empty.argmax()))
+            raise RecordingRejected(f"{name} is empty", where=where, mend="cut the recording before this row")
+    return block.values
 
 
 def even_step_s(times: Times) -> tuple[float, bool]:

@@ -123,8 +123,9 @@ def test_a_file_of_another_rate_than_its_sidecar_says_is_refused(tmp_path, find)
     [
         ("t,x\n1,2\n2,3,4\n", "3 cells, the header has 2", 3),
         ("t,x\n1,2\n2\n", "1 cells, the header has 2", 3),
-        ("t,x\n1,2\n2,nan\n", "x is 'nan'", 3),
-        ("t,x\n1,2\n2,\n", "x is ''", 3),
+        ("t,x\n0.00,2\n0.01,nan\n", "x is empty", 3),
+        ("t,x\n0.00,2\n0.01,\n", "x is empty", 3),
+        ("t,x\n1,\n2,nan\n", "all its cells are empty", None),
         ("t,x\n1,2\n2,inf\n", "x is 'inf'", 3),
         ("t,x\n1,2\n2,high\n", "x is 'high'", 3),
         ("t,x\n1,2\n\nyesterday,3\n", "'yesterday' is no time", 4),
@@ -183,8 +184,10 @@ def test_parquet_with_a_clock_is_a_slow_table_whatever_the_clocks_type(tmp_path,
 @pytest.mark.parametrize(
     ("columns", "metadata", "expected"),
     [
-        ({"time": [0.0, 1.0, 2.0], "x": [1.0, np.nan, 3.0]}, None, ("x is not a finite number", 1)),
-        ({"time": [0.0, 1.0, 2.0], "x": [1.0, None, 3.0]}, None, ("x is not a finite number", 1)),
+        ({"time": [0.0, 0.01, 0.02], "x": [1.0, np.nan, 3.0]}, None, ("x is empty", 1)),
+        ({"x": [1.0, None, 3.0]}, {"rate_hz": "100"}, ("x is empty", 1)),
+        ({"time": [0.0, 1.0, 2.0], "x": [1.0, np.inf, 3.0]}, None, ("x is not a finite number", 1)),
+        ({"time": [0.0, 1.0, 2.0], "x": [None, np.nan, None]}, None, ("all its cells are empty", None)),
         ({"time": [0.0, 1.0, 2.0], "x": ["a", "b", "c"]}, None, ("column x holds string", None)),
         ({"time": [datetime(2026, 1, 1), None], "x": [1.0, 2.0]}, None, ("time is empty", 1)),
         ({"time": ["2026-01-01", "soon"], "x": [1.0, 2.0]}, None, ("'soon' is no time", 1)),
@@ -210,3 +213,15 @@ def test_real_tables_keep_their_rows_and_dates(recordings, find) -> None:
     assert {c.unit for c in skab.machine.channels} == {"g", "A", "bar", "C", "V", "l/min"}
     (nab,), _ = find(recordings / "nab")
     assert (nab.count, [c.name for c in nab.machine.channels]) == (7267, ["value"])
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_an_empty_cell_of_a_slow_table_is_a_channel_that_was_not_measured_then(tmp_path, find, kind: str) -> None:
+    if kind == "csv":
+        write(tmp_path, "t,x,y\n0,1,5\n60,,6\n120,nan,\n180,4,8\n")
+    else:
+        parquet(tmp_path, {"t": [0.0, 60.0, 120.0, 180.0], "x": [1, None, None, 4], "y": [5.0, 6.0, np.nan, 8.0]})
+    (recording,), refused = find(tmp_path)
+    assert not refused
+    heard = [{n: float(v[0]) for n, v in w.samples.items()} for w in recording.open().windows()]
+    assert heard == [{"x": 1.0, "y": 5.0}, {"y": 6.0}, {}, {"x": 4.0, "y": 8.0}]
