@@ -98,6 +98,7 @@ _FAULTS = {
 _UNUSUAL = Told("The machine behaves in an unusual way.", _LOOK, _CHANGED)
 _REASONS = {
     "no_model": "no model runs here yet",
+    "not_its_channels": "the model reads channels that are not here",
     "no_trend": "the model sees no clear trend yet",
     "too_little_history": "there is too little history",
     "not_its_task": "the model tells the condition, not the time",

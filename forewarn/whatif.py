@@ -13,7 +13,7 @@ from edge.detection.fault import Told, weigh
 from edge.features import Extractor
 from edge.inference import Judge, LoadedBundle
 from edge.sensors.recording import Recording
-from edge.types import Alarm, AlarmChange, Assessment, FeatureRow
+from edge.types import Alarm, AlarmChange, Assessment, FeatureRow, Quality
 
 SENSOR = "sensor"  # the part of an alarm that is about a sensor, not about the machine
 
@@ -63,19 +63,23 @@ def listen(recording: Recording, bundle: LoadedBundle | None = None) -> Iterator
         )
 
 
-def estimate(assessment: Assessment | None) -> dict[str, Any]:
+def estimate(said: Said, bundle: LoadedBundle | None) -> dict[str, Any]:
     """Return `rul_s` ({p05, p50, p95} in seconds, or null), and `reason` where it is null."""
-    if assessment is None:
+    assessment = said.assessment
+    if bundle is None:
         return {"rul_s": None, "reason": "no_model"}
+    if assessment is None:
+        broken = any(row.quality & Quality.SENSOR_FAULT for row in said.rows)
+        return {"rul_s": None, "reason": "sensor_fault" if broken else "not_its_channels"}
     if assessment.rul_s is None:
         return {"rul_s": None, "reason": assessment.reason}
     return {"rul_s": dict(zip(("p05", "p50", "p95"), assessment.rul_s, strict=True))}
 
 
-def in_words(assessment: Assessment | None) -> str:
+def in_words(said: Said, bundle: LoadedBundle | None) -> str:
     """Say the remaining life, or why there is no estimate, in a line for people."""
-    said = estimate(assessment)
-    if said["rul_s"] is None:
-        return words.no_estimate(said["reason"])
-    low, middle, high = (words.duration(said["rul_s"][q]) for q in ("p05", "p50", "p95"))
+    estimated = estimate(said, bundle)
+    if estimated["rul_s"] is None:
+        return words.no_estimate(estimated["reason"])
+    low, middle, high = (words.duration(estimated["rul_s"][q]) for q in ("p05", "p50", "p95"))
     return f"Remaining life {low} to {high} (5 to 95 %), middle {middle}."

@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 
 from edge.inference.loaded import LoadedBundle
 from edge.types import Assessment, FeatureRow, Machine, Quality
+from models.departures import DeparturesConfig
 from models.features import WAVEFORM
 from models.history import History, HistoryConfig
+from models.memory import MemoryConfig
 from models.views import View, ViewConfig, open_view
 
 # why there is no estimate
@@ -31,10 +33,11 @@ _KEPT = tuple(spec.id for spec in WAVEFORM)
 
 
 class _Columns:
-    """Picks an ordered list of features from rows; remembers where they are in each schema."""
+    """Picks an ordered list of features from rows, of some channels or of all; remembers where each schema has them."""
 
-    def __init__(self, features: Sequence[str]) -> None:
+    def __init__(self, features: Sequence[str], channels: Sequence[str] = ()) -> None:
         self._features = tuple(features)
+        self._channels = frozenset(channels)
         self._where: dict[int, NDArray[np.intp] | None] = {}
 
     def pick(self, rows: Iterable[FeatureRow]) -> dict[str, NDArray[np.float32]]:
@@ -44,7 +47,7 @@ class _Columns:
             if row.schema.id not in self._where:
                 self._where[row.schema.id] = self._positions(row.schema.columns)
             where = self._where[row.schema.id]
-            if where is not None:
+            if where is not None and (not self._channels or row.channel in self._channels):
                 found[row.channel] = row.values[where]
         return found
 
@@ -78,7 +81,8 @@ class Judge:
             self._part = np.array([*at, *(i + width for i in at), *(i + 2 * width for i in at), 3 * width], np.intp)
         else:
             self._own = open_view(config, features)
-            self._own_columns = _Columns(features)
+            named = config.channels if isinstance(config, DeparturesConfig | MemoryConfig) else ()
+            self._own_columns = _Columns(features, named)
 
     @property
     def learned(self) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from edge.inference import LoadedBundle
     from forewarn.whatif import Said
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -37,14 +38,14 @@ def whatif(recordings: tuple[Path, ...], bundle: Path | None, out: Path | None) 
             try:
                 last = None
                 for last in listen(recording, model):
-                    file.write(json.dumps(_line(last)) + "\n")
+                    file.write(json.dumps(_line(last, model)) + "\n")
                     for change in last.changes:
                         share = last.window / recording.count
                         what = f"{change.part} {change.fault}, {change.confidence} (by {change.source})"
                         click.echo(f"{recording.name}: {share:6.1%} {change.change.name:<18} {change.severity}  {what}")
                 if last is not None:
                     click.echo(f"{recording.name}: {last.window} windows, alarm {'stands' if last.alarm else 'off'}")
-                    click.echo(f"{recording.name}: {in_words(last.assessment)}")
+                    click.echo(f"{recording.name}: {in_words(last, model)}")
             except RecordingRejected as e:
                 rejected.append(e)
     for reason in rejected:
@@ -53,7 +54,7 @@ def whatif(recordings: tuple[Path, ...], bundle: Path | None, out: Path | None) 
         sys.exit(2)
 
 
-def _line(said: Said) -> dict[str, Any]:
+def _line(said: Said, model: LoadedBundle | None) -> dict[str, Any]:
     from forewarn.whatif import estimate
 
     line = {"machine": said.machine, "window": said.window, "time_ns": said.time_ns, "deviation": said.deviation}
@@ -63,4 +64,4 @@ def _line(said: Said) -> dict[str, Any]:
         {"change": c.change.name.lower(), "severity": c.severity, "part": c.part, "fault": c.fault}
         for c in said.changes
     ]
-    return line | {"alarm": said.alarm, "changes": changes} | estimate(said.assessment)
+    return line | {"alarm": said.alarm, "changes": changes} | estimate(said, model)

@@ -8,6 +8,7 @@ so the model's seconds are divided by 3600; that an engine's life is counted in 
 from __future__ import annotations
 
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -86,10 +87,8 @@ def feature_table(recording: Recording) -> pa.Table:
 
 
 def _last(recording: Recording, bundle: LoadedBundle) -> Line:
-    said = None
-    for said in listen(recording, bundle):  # noqa: B007 - the last one counts
-        pass
-    line = estimate(said.assessment if said else None)
+    (last,) = deque(listen(recording, bundle), maxlen=1)  # a unit without a cycle is in no file
+    line = estimate(last, bundle)
     seconds = line.pop("rul_s")
     cycles = seconds and {q: round(v / CYCLE_S, 3) for q, v in seconds.items()}
     return {"rul_cycles": cycles} | line

@@ -86,4 +86,4 @@ def lines_of(recording: Recording, bundle: LoadedBundle) -> Iterator[dict[str, A
     for said in listen(recording, bundle):
         degradation = said.assessment.degradation if said.assessment else 0.0
         line = {"bearing": recording.name, "snapshot": said.window, "degradation": round(degradation, 6)}
-        yield line | {"alarm": said.alarm} | estimate(said.assessment)
+        yield line | {"alarm": said.alarm} | estimate(said, bundle)

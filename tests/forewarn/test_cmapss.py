@@ -106,7 +106,7 @@ def test_a_unit_that_is_cut_at_random_gives_the_same_words_up_to_the_cut(folder:
     subset, random = subsets(folder, "test")["FD009"], np.random.default_rng()
     names = list(bundle.manifest.view.channels)  # type: ignore[union-attr]
     unit = next(r for r in recordings(subset, names) if r.name == "4")
-    whole = [(s.time_ns, estimate(s.assessment)) for s in listen(unit, bundle)]
+    whole = [(s.time_ns, estimate(s, bundle)) for s in listen(unit, bundle)]
     assert whole[0][1] == {"rul_s": None, "reason": "too_little_history"}
     assert whole[-1][0] - whole[-2][0] == CYCLE_S * 1e9
     cut = int(random.integers(2, CUTS[4]))
@@ -116,7 +116,7 @@ def test_a_unit_that_is_cut_at_random_gives_the_same_words_up_to_the_cut(folder:
     rows = (table["unit"].to_numpy() == 4) & (table["cycle"].to_numpy() <= cut)
     pq.write_table(table.filter(pa.array(rows)), shorter / "test_FD009.parquet")
     (again,) = recordings(subsets(shorter, "test")["FD009"], names)
-    assert [(s.time_ns, estimate(s.assessment)) for s in listen(again, bundle)] == whole[:cut]
+    assert [(s.time_ns, estimate(s, bundle)) for s in listen(again, bundle)] == whole[:cut]
 
 
 def test_the_same_seed_gives_the_same_bytes(folder: Path, bundle: LoadedBundle) -> None:

@@ -19,6 +19,7 @@ from edge.updater.examine import examine
 from forewarn.commands.backtest import backtest
 from forewarn.commands.train import KINDS as OFFERED
 from forewarn.commands.train import train
+from forewarn.commands.whatif import whatif
 from forewarn.findings import read_labels
 from forewarn.training.kinds import KINDS
 from forewarn.training.source import read_source
@@ -177,3 +178,11 @@ def test_a_fleet_of_many_failures_gets_remaining_life_from_its_slow_channels(tmp
     assert manifest.outputs == ("degradation", "rul_s")
     assert manifest.lineage.configuration["view"]["channels"] == ["gas", "speed"]
     assert 0.6 * 120 * 3600 <= manifest.lineage.configuration["cap_s"] <= 0.6 * 200 * 3600
+
+
+def test_a_recording_without_the_models_channels_is_told_so(pumps: Fleet, tmp_path: Path) -> None:
+    out = tmp_path / "m.fwb"
+    assert ran(train, pumps.cloud.data, "--kind", "anomaly", "--out", out).exit_code == 0
+    (tmp_path / "other.csv").write_text("t,level\n" + "".join(f"{60 * i},{i % 7}\n" for i in range(30)))
+    said = CliRunner().invoke(whatif, ["--bundle", str(out), str(tmp_path / "other.csv")], catch_exceptions=False)
+    assert "the model reads channels that are not here" in said.output
