@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from training.bounds import binomial_interval
 from training.footprint import MOST_MEGABYTES, MOST_MILLISECONDS
@@ -33,6 +33,48 @@ def header(name: str, model: Model, *, task: str, tags: Sequence[str], metrics: 
             f"      value: {metric.value}",
         ]
     return "\n".join([*lines, "---", ""])
+
+
+def measures(evaluation: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
+    """What has a figure of `ours` beside its floors."""
+    return {n: cells for n, cells in evaluation.items() if isinstance(cells, Mapping) and "ours" in cells}
+
+
+def metrics(evaluation: Mapping[str, Any]) -> list[Metric]:
+    """All of them, for the header."""
+    return [Metric(n, n.replace("_", " "), cells["ours"]) for n, cells in measures(evaluation).items()]
+
+
+def figures(evaluation: Mapping[str, Any]) -> str:
+    """All of them as a table, and where ours is what it is only with a split that leaks."""
+    found = measures(evaluation)
+    who = list(dict.fromkeys(name for cells in found.values() for name in cells))
+    rows = []
+    for name, cells in found.items():
+        row: dict[str, Any] = {"measure": name.replace("_", " ")}
+        rows.append(row | {"this model" if w == "ours" else w: cells.get(w, "") for w in who})
+    return f"Protocol: {evaluation['protocol']}.\n\n{table(rows)}\n{_leaking(evaluation['leaking_split'])}"
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A Markdown table of rows that have the same keys."""
+    lines = ["| " + " | ".join(n.replace("_", " ") for n in rows[0]) + " |", "| --- " * len(rows[0]) + "|"]
+    lines += ["| " + " | ".join(_cell(value) for value in row.values()) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if abs(value) >= 1000.0 else f"{value:.4g}"
+
+
+def _leaking(split: Mapping[str, Any]) -> str:
+    said = ", ".join(f"{n.replace('_', ' ')} {_cell(v)}" for n, v in split.items() if n != "split")
+    return (
+        f"With windows of one machine on both sides of the split it would be: {said}. Many published figures are of\n"
+        "that kind; they say nothing about a machine that was not seen, and the registry refuses them.\n"
+    )
 
 
 def share(hits: int, trials: int) -> str:

@@ -19,7 +19,8 @@ from forewarn.evaluation.files import read_lines, recordings
 from forewarn.evaluation.slow import bundle_of, hear, held, levels, part_of, score_of
 from models.departures import DeparturesConfig
 from models.errors import DataInsufficient, WrongUse
-from training.anomaly.train import AnomalyConfig, Run
+from training.anomaly.config import AnomalyConfig
+from training.anomaly.seen import Run
 
 CLASS = "rolling_bearing"
 START = 150  # snapshots: one day at 10 min

@@ -20,7 +20,8 @@ from forewarn.evaluation.slow import bundle_of, hear, levels, part_of, score_of
 from models.departures import DeparturesConfig
 from models.errors import RecordingRejected, WrongUse
 from models.networks.departure import LIMIT
-from training.anomaly.train import AnomalyConfig, Run
+from training.anomaly.config import AnomalyConfig
+from training.anomaly.seen import Run
 
 CLASS = "thermometer"
 START = 750  # rows at most; NAB's probation is 15 % of a file, at most 750

@@ -15,7 +15,8 @@ from forewarn.evaluation.files import read_lines, recordings
 from forewarn.evaluation.slow import bundle_of, column, hear, held, levels, score_of
 from models.departures import DeparturesConfig
 from models.errors import DataInsufficient, WrongUse
-from training.anomaly.train import AnomalyConfig, Run
+from training.anomaly.config import AnomalyConfig
+from training.anomaly.seen import Run
 
 CLASS = "pump"
 START = 400  # rows of each file that are its healthy start

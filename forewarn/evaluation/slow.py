@@ -24,7 +24,9 @@ from forewarn.whatif import Said, listen
 from models.departures import LEVEL
 from models.errors import RecordingRejected
 from training.anomaly.card import write_anomaly_card
-from training.anomaly.train import AnomalyConfig, Run, train
+from training.anomaly.config import AnomalyConfig
+from training.anomaly.seen import Run
+from training.anomaly.train import train
 
 Levels = list[tuple[float, dict[str, NDArray[np.float32]]]]
 

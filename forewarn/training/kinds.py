@@ -16,8 +16,8 @@ from models.departures import LEVEL, DeparturesConfig
 from models.errors import DataInsufficient, WrongUse
 from models.memory import MemoryConfig
 from training.anomaly.card import write_anomaly_card
+from training.anomaly.config import AnomalyConfig
 from training.anomaly.runs import runs_of
-from training.anomaly.train import AnomalyConfig
 from training.anomaly.train import train as train_anomaly
 from training.config import TrainingConfig, load_config
 from training.dataset import Dataset, build

@@ -154,7 +154,7 @@ def test_what_is_sent_again_on_a_new_connection_is_taken_once_and_answered_then(
     source = opened(tmp_path / "site", device._source)
     sensor: Any = source.sensor
     taken: list[Window] = []
-    thread = threading.Thread(target=lambda: taken.extend(sensor.windows()), daemon=True)
+    thread = threading.Thread(target=lambda: [taken.append(w) for w in sensor.windows()], daemon=True)
     thread.start()
     eventually(lambda: sensor._away is False)
     device.publish()
@@ -162,7 +162,7 @@ def test_what_is_sent_again_on_a_new_connection_is_taken_once_and_answered_then(
     take_over(device._topic, mosquitto.port, lambda: sensor._away is True)
     eventually(lambda: sensor._away is False and len(sensor._answers) == 20)
     source.kept(1 << 62)
-    eventually(lambda: not len(sensor._answers) and len(sensor._placed) == len(WINDOWS))
+    eventually(lambda: not len(sensor._answers) and len(taken) == len(WINDOWS))
     sensor.close()
     thread.join(10)
     assert [(w.time_ns - NOW_NS) // 10**9 for w in taken] == list(WINDOWS)

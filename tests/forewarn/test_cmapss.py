@@ -132,10 +132,14 @@ def test_figures_are_of_machines_left_out_and_have_floors(bundle: LoadedBundle) 
     evaluation = bundle.manifest.evaluation
     assert evaluation["split"] == "machine"
     assert evaluation["machines"] == 24
-    for measure in ("rmse", "winkler", "coverage"):
+    for measure in ("rul_rmse_s", "rul_winkler_s", "rul_coverage"):
         assert set(evaluation[measure]) == {"ours", "constant", "line_in_age"}
-    assert evaluation["rmse"]["ours"] < evaluation["rmse"]["constant"]
-    assert 0.85 <= evaluation["coverage"]["ours"] <= 0.95
+    assert evaluation["rul_rmse_s"]["ours"] < evaluation["rul_rmse_s"]["constant"]
+    assert 0.85 <= evaluation["rul_coverage"]["ours"] <= 0.95
+    assert evaluation["leaking_split"]["split"] == "window"
+    assert evaluation["leaking_split"]["rul_rmse_s"] < evaluation["rul_rmse_s"]["constant"]
+    inside, machines = evaluation["machines_covered"]
+    assert 0 < inside <= machines == len(evaluation["by_machine"])
 
 
 def test_quantiles_are_in_order_even_far_from_what_was_seen(bundle: LoadedBundle) -> None:

@@ -76,8 +76,8 @@ def test_the_same_seed_gives_the_same_graph_and_the_card_says_what_was_measured(
     assert one.evaluation["classes"] == dict.fromkeys(sorted(FAULTS), 30)
     card = write_fault_card("x", "bearing", one)
     assert "| ball-0 | ball | ball |" in card
-    assert f"| ours | {right['ours']:.0%} | 0 |" in card
-    assert f"{one.evaluation['leaking']:.0%} would\nbe right" in card
+    assert f"| right | {right['ours']:.4g} | {right['largest_line']:.4g} |" in card
+    assert f"it would be: right {one.evaluation['leaking_split']['right']:.4g}." in card
 
 
 def test_each_bearing_is_judged_by_a_network_that_never_saw_it():

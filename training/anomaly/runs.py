@@ -9,7 +9,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from models.departures import LEVEL
-from training.anomaly.train import AnomalyConfig, Run, Windows
+from training.anomaly.config import AnomalyConfig
+from training.anomaly.seen import Run, Windows
 from training.dataset import by_machine
 from training.labels import FAULTY, SENSOR, Labels, Span
 

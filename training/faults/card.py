@@ -2,75 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from training import card_parts as parts
 from training.model import Model
 
-_TEXT = """---
-library_name: forewarn
-tags:
-  - predictive-maintenance
-  - rolling-element-bearings
-  - onnx
-datasets:
-  - sha256:{dataset}
----
-
-# {name}
+_TEXT = """# {name}
 
 Lines of a bearing and shape of a vibration, of one machine of the class `{machine_class}` -> probabilities of {faults}.
-It learned from {machines} recordings, seed {seed}.
+It learned from {machines} recordings.
 
-## Figures
-
-Protocol: {protocol}.
+## Figures, beside their floors
 
 {figures}
-{abstained} abstentions. With a split that leaks, every second window of a recording learned from, {leaking:.0%} would
-be right: not what a new machine will see.
+### Recording by recording
 
 {by_machine}
-## Limits
+## Limits of use
 
 - Physics names a part before this model does and is never overruled by it (`edge.detection.fault`).
 - It tells which part is damaged, not how badly: it warns, and never says "act now".
 - A ball is what is struck without a line of a race. A machine whose spectrum changed for another reason can look so.
 - On spectra far from those it learned from it gives all classes the same probability.
-- It needs the shaft's speed and the bearing's geometry. No safety function may depend on it.
+- It needs the shaft's speed and the bearing's geometry.
+- It adds to each machine's own baseline alarm and never replaces it. No safety function may depend on it.
 
-## How it was made
-
-{versions}. torch and ONNX Runtime differ by at most {parity:.1e}. The same data, settings, seed and versions give
-the same file on one machine.
 """
+_NOT_JUDGED = "**Not judged**: no bearing could be left out and both races still be learned.\n"
 
 
 def write_fault_card(name: str, machine_class: str, model: Model) -> str:
     """Return the card as Markdown with a Hugging Face style header; the same model gives the same text."""
     e = model.evaluation
-    rows = "".join(f"| {m['machine']} | {m['fault']} | {m['said']} |\n" for m in e["by_machine"])
-    return _TEXT.format(
-        dataset=model.lineage.dataset,
+    judged = bool(e["by_machine"])
+    text = _TEXT.format(
         name=name,
         machine_class=machine_class,
         faults=", ".join(model.faults),
         machines=len(model.lineage.machines),
-        seed=model.lineage.seed,
-        protocol=e["protocol"],
-        figures=_figures(e),
-        abstained=e["abstained"],
-        leaking=e["leaking"],
-        by_machine="| recording | fault | said |\n| --- | --- | --- |\n" + rows if rows else "",
-        versions=", ".join(f"{n} {v}" for n, v in sorted(model.lineage.versions.items())),
-        parity=model.parity_max_abs,
+        figures=parts.figures(e) + f"{e['abstained']} abstentions.\n" if judged else _NOT_JUDGED,
+        by_machine=parts.table(e["by_machine"]) if judged else _NOT_JUDGED,
     )
-
-
-def _figures(evaluation: Mapping[str, Any]) -> str:
-    if "right" not in evaluation:
-        return "**Not judged**: no bearing could be left out and both races still be learned.\n"
-    lines = ["| | right | healthy accused |", "| --- | --- | --- |"]
-    for name, right in evaluation["right"].items():
-        lines.append(f"| {name.replace('_', ' ')} | {right:.0%} | {evaluation['healthy_accused'][name]} |")
-    return "\n".join(lines) + "\n"
+    tags = ("rolling-element-bearings",)
+    head = parts.header(name, model, task="fault-diagnosis", tags=tags, metrics=parts.metrics(e))
+    return head + text + parts.made(model)

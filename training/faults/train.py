@@ -81,7 +81,8 @@ def train(examples: Sequence[Example], config: FaultConfig, *, seed: int) -> Mod
         faults=FAULTS,
         thresholds=Thresholds(warn=config.warn, act=_NEVER),
         coverage="no remaining life, no interval",
-        evaluation=_figures(judge(examples, config, seed), examples) | {"leaking": leaking(examples, config, seed)},
+        evaluation=_figures(judge(examples, config, seed), examples)
+        | {"leaking_split": {"split": "window", "right": leaking(examples, config, seed)}},
         parity_max_abs=off,
         lineage=lineage(_digest(examples), sorted({e.machine for e in examples}), config, seed),
         probe=probe,

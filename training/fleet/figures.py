@@ -52,7 +52,7 @@ def line_in_age(age_s: Array, truth_s: Array, cap_s: float) -> Floor:
 
 
 def measures(truth_s: Array, said: Array, cap_s: float) -> dict[str, float]:
-    """RMSE capped on both sides, interval score and coverage of the life as it is."""
+    """Root mean squared error capped on both sides, interval score and coverage of the life as it is."""
     off = np.clip(said[:, 1], 0.0, cap_s) - np.minimum(truth_s, cap_s)
     low, high = said[:, 0], said[:, 2]
     return {
@@ -62,23 +62,65 @@ def measures(truth_s: Array, said: Array, cap_s: float) -> dict[str, float]:
     }
 
 
-def figures(judged: Sequence[Said], wider: float, cap_s: float) -> dict[str, Any]:
-    """By measure, ours beside the floors of the same folds; in seconds."""
-    parts: dict[str, list[Array]] = {"truth": [], "ours": [], "constant": [], "line_in_age": []}
+def _in_seconds(truth_s: Array, said: Array, cap_s: float) -> dict[str, float]:
+    """The same by the names that every model's manifest has for them."""
+    f = measures(truth_s, said, cap_s)
+    return {
+        "rul_rmse_s": round(f["rmse"], 1),
+        "rul_winkler_s": round(f["winkler"], 1),
+        "rul_coverage": round(f["coverage"], 3),
+    }
+
+
+def figures(judged: Sequence[Said], known: Sequence[Said], wider: float, cap_s: float) -> dict[str, Any]:
+    """By measure, ours beside the floors of the same folds.
+
+    `known` is what the final network says of machines that it learned from; widened by `wider` it is what a split by
+    window would show.
+    """
+    answered = _beside_floors(judged, cap_s)
+    truth = np.concatenate([s.truth_s for s, _ in answered])
+    said = {who: np.concatenate([by_who[who] for _, by_who in answered]) for who in answered[0][1]}
+    by_who = {who: _in_seconds(truth, q, cap_s) for who, q in said.items()}
+    leaking = _in_seconds(
+        np.concatenate([s.truth_s for s in known]), np.concatenate([_widened(s, wider) for s in known]), cap_s
+    )
+    return {
+        "protocol": "each machine by a member that did not see it, at random cuts; floors and widening of other folds",
+        "split": "machine",
+        "machines": len({s.machine for s in judged}),
+        "cap_s": cap_s,
+        **{measure: {who: f[measure] for who, f in by_who.items()} for measure in by_who["ours"]},
+        "leaking_split": {"split": "window"} | leaking,
+        **_by_machine(answered, cap_s),
+    }
+
+
+def _beside_floors(judged: Sequence[Said], cap_s: float) -> list[tuple[Said, dict[str, Array]]]:
+    """What we and each floor say of each life (k, 3), with widening and floors of the other folds."""
+    found = []
     for fold in sorted({s.fold for s in judged}):
         rest = [s for s in judged if s.fold != fold]
         age, truth = np.concatenate([s.age_s for s in rest]), np.concatenate([s.truth_s for s in rest])
-        floors = {"constant": constant(age, truth, cap_s), "line_in_age": line_in_age(age, truth, cap_s)}
-        for s in (s for s in judged if s.fold == fold):
-            parts["truth"].append(s.truth_s)
-            parts["ours"].append(s.rul_s + wider * np.array([-1.0, 0.0, 1.0]))
-            for name, floor in floors.items():
-                parts[name].append(floor(s.age_s))
-    truth = np.concatenate(parts.pop("truth"))
-    by_who = {who: measures(truth, np.concatenate(said), cap_s) for who, said in parts.items()}
-    return {
-        "protocol": "each machine by a member that did not see it, at random cuts; the widening was chosen on the same",
-        "machines": len({s.machine for s in judged}),
-        "cap_s": cap_s,
-        **{m: {who: round(f[m], 3) for who, f in by_who.items()} for m in ("rmse", "winkler", "coverage")},
-    }
+        wider, always, line = widening(rest, cap_s), constant(age, truth, cap_s), line_in_age(age, truth, cap_s)
+        found += [
+            (s, {"ours": _widened(s, wider), "constant": always(s.age_s), "line_in_age": line(s.age_s)})
+            for s in judged
+            if s.fold == fold
+        ]
+    return found
+
+
+def _widened(said: Said, wider: float) -> Array:
+    return said.rul_s + wider * np.array([-1.0, 0.0, 1.0])
+
+
+def _by_machine(answered: Sequence[tuple[Said, dict[str, Array]]], cap_s: float) -> dict[str, Any]:
+    """Each machine's own figures, and how many of the machines lie inside at all of their cuts."""
+    lines, inside = [], 0
+    for machine in sorted({s.machine for s, _ in answered}):
+        own = [(s.truth_s, q["ours"]) for s, q in answered if s.machine == machine]
+        truth, said = (np.concatenate(part) for part in zip(*own, strict=True))
+        lines.append({"machine": machine} | _in_seconds(truth, said, cap_s))
+        inside += bool(covered(truth, said[:, 0], said[:, 2]).all())
+    return {"machines_covered": [inside, len(lines)], "by_machine": lines}

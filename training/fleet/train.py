@@ -8,7 +8,6 @@ widening and the honest figures. A single member errs more than their mean, so b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -41,6 +40,7 @@ def train_fleet(dataset: Dataset, config: FleetConfig, *, seed: int, say: Say) -
         judged = _judged(dataset, config, random)
         wider = widening(judged, config.cap_s)
         final = learn(dataset.lives, config, config.members, random)
+        known = [_asked(final, x, 0, config, random) for x in dataset.lives]
         final.widening.fill_(wider / config.cap_s)
     probe = np.concatenate(
         [x.condition[np.linspace(0, len(x.condition) - 1, 8).astype(int)] for x in dataset.lives[:8]]
@@ -54,7 +54,7 @@ def train_fleet(dataset: Dataset, config: FleetConfig, *, seed: int, say: Say) -
         outputs=PROGNOSIS,
         thresholds=Thresholds(warn=config.warn, act=config.act),
         coverage=f"90 % of random cuts of {len(dataset.machines)} left-out machines",
-        evaluation=figures(judged, wider, config.cap_s) | _seen(dataset),
+        evaluation=figures(judged, known, wider, config.cap_s) | {"classes": _classes(dataset)},
         parity_max_abs=parity,
         lineage=lineage(dataset.digest, dataset.machines, config, seed),
         probe=probe,
@@ -84,11 +84,12 @@ def _asked(network: FleetNetwork, life: Life, fold: int, config: FleetConfig, ra
     near = np.flatnonzero(life.rul_s <= 1.16 * config.cap_s)
     at: NDArray[np.intp] = np.sort(random.choice(near, config.cuts))
     with torch.no_grad():
-        said = network.members(network.scaled(torch.from_numpy(life.condition[at])).unsqueeze(0))[0].numpy()
+        scaled = network.scaled(torch.from_numpy(life.condition[at]))
+        said = network.members(scaled.unsqueeze(0)).mean(dim=0).numpy()
     ends = np.stack([said[:, 0] - said[:, 1], said[:, 0], said[:, 0] + said[:, 2]], axis=1) * config.cap_s
     return Said(life.machine, fold, life.age_s[at], life.rul_s[at], ends.astype(np.float64))
 
 
-def _seen(dataset: Dataset) -> dict[str, Any]:
+def _classes(dataset: Dataset) -> dict[str, int]:
     worn = np.concatenate([life.degradation for life in dataset.lives]) >= 0.5
-    return {"split": "machine", "classes": {"healthy": int((~worn).sum()), "worn": int(worn.sum())}}
+    return {"healthy": int((~worn).sum()), "worn": int(worn.sum())}

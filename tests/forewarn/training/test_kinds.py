@@ -26,8 +26,8 @@ from forewarn.training.source import read_source
 from models.departures import LEVEL, DeparturesConfig
 from models.errors import ConfigurationError, DataInsufficient, WrongUse
 from tests.cloud.web.seeding import SAID, SITE, Fleet
+from training.anomaly.config import AnomalyConfig
 from training.anomaly.runs import runs_of
-from training.anomaly.train import AnomalyConfig
 
 NOW = 1_800_000_000_000_000_000
 EVERY_S, WINDOWS, FAULTY = 60.0, 700, 40
@@ -75,6 +75,7 @@ def test_machines_that_never_failed_get_a_model_that_finds_what_the_crew_confirm
     said = ran(train, pumps.cloud.data, "--kind", "anomaly", "--out", out, "--json", report, "--publish")
     assert said.exit_code == 0, said.output
     assert "1 of 1 marked faults pass it" in said.output
+    assert "marked faults found: 1; start alone 1" in said.output
     bundle, _, difference = examine(out.read_bytes(), "bearing")
     assert difference < 1e-5
     assert bundle.manifest.outputs == ("degradation",)
@@ -142,7 +143,7 @@ def test_what_cannot_be_learned_is_said_with_what_to_do(pumps: Fleet, tmp_path: 
     wrong.write_text("[view]\nstart_window = 3\n")
     with pytest.raises(ConfigurationError, match="start_window") as named:
         ran(train, pumps.cloud.data, "--kind", "anomaly", "--config", wrong)
-    assert "training/anomaly/train.py" in str(named.value)
+    assert "training/anomaly/config.py" in str(named.value)
 
 
 def test_channels_are_those_that_all_machines_have(tmp_path: Path) -> None:
@@ -173,7 +174,7 @@ def test_a_fleet_of_many_failures_gets_remaining_life_from_its_slow_channels(tmp
     said = ran(train, fleet.cloud.data, "--kind", "fleet", "--config", settings, "--out", out)
     fleet.cloud.close()
     assert said.exit_code == 0, said.output
-    assert "rmse:" in said.output
+    assert "rul rmse s:" in said.output
     manifest = examine(out.read_bytes(), "bearing")[0].manifest
     assert manifest.outputs == ("degradation", "rul_s")
     assert manifest.lineage.configuration["view"]["channels"] == ["gas", "speed"]
