@@ -19,8 +19,9 @@ from models.features import WAVEFORM
 from models.history import History
 from training.cluster import LOCAL, connected
 from training.config import TrainingConfig
-from training.dataset import Dataset, Life
+from training.dataset import Dataset
 from training.labels import degradation_target
+from training.lives import Life
 from training.prognosis.folds import group_machines, plan
 from training.prognosis.on_ray import run_on_cluster
 from training.prognosis.pipeline import Job, run_here

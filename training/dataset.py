@@ -6,8 +6,9 @@ on anything that its machine could not have known at that time.
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,27 +20,12 @@ from numpy.typing import NDArray
 from models.errors import DataInsufficient
 from models.views import open_view
 from training.config import TrainingConfig
-from training.labels import FAILED, SENSOR, Labels, degradation_target
+from training.labels import FAILED, Labels
+from training.lives import Life, MachineRows, Prepared, prepare
 
-FloatArray = NDArray[np.float32]
+Each = Callable[[Callable[[MachineRows], Prepared], Sequence[MachineRows]], Iterable[Prepared]]  # in order
 # bits of `quality`: the device doubted its clock, so nobody knows when this was; the sensor is what the rows show
 _TEACHES_NOTHING = 1 | 2
-
-
-@dataclass(frozen=True, slots=True)
-class Life:
-    """One machine from its healthy start to its failure; n windows, after the baseline was learned."""
-
-    machine: str
-    condition: FloatArray  # (n, D)
-    age_s: NDArray[np.float64]  # (n,) since the life's first window
-    rul_s: NDArray[np.float64]  # (n,) until the failure
-    degradation: FloatArray  # (n,) target, 0 .. 1
-
-    @property
-    def share(self) -> NDArray[np.float64]:
-        """(n,) which share of its life the machine has behind it."""
-        return self.age_s / (self.age_s + self.rul_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +33,14 @@ class Dataset:
     """What a model learns from, machine by machine, and what was left out."""
 
     inputs: tuple[str, ...]  # names of the D columns
-    lives: tuple[Life, ...]  # sorted by machine and time
+    lives: tuple[Life, ...]  # that ended in a failure, sorted by machine and time
     digest: str  # sha256 over all that is above
     left_out: tuple[str, ...]  # one sentence for each thing that was not used
+    healthy: tuple[Life, ...] = ()  # windows that the crews know to be good, of lives that did not fail
 
     @property
     def machines(self) -> tuple[str, ...]:
-        """The machines, sorted, each once."""
+        """The machines that failed, sorted, each once."""
         return tuple(sorted({life.machine for life in self.lives}))
 
     def of(self, machines: Iterable[str]) -> tuple[Life, ...]:
@@ -62,11 +49,11 @@ class Dataset:
         return tuple(life for life in self.lives if life.machine in wanted)
 
 
-def build(features: pa.Table, labels: Labels, config: TrainingConfig) -> Dataset:
+def build(features: pa.Table, labels: Labels, config: TrainingConfig, *, each: Each = map) -> Dataset:
     """Build the dataset from FEATURES rows of the lake and the crews' findings.
 
     `features` has the columns site, machine, channel, event_time_ns, quality and one float column per feature id.
-    Raises `DataInsufficient`, saying what is missing.
+    `each` prepares the machines, in any process. Raises `DataInsufficient`, saying what is missing.
     """
     missing = [f for f in config.features if f not in features.column_names]
     if missing or not features.num_rows:
@@ -74,12 +61,14 @@ def build(features: pa.Table, labels: Labels, config: TrainingConfig) -> Dataset
             f"the lake holds no {', '.join(missing)}" if missing else "the lake holds no features",
             mend="connect machines with a vibration channel first",
         )
-    lives: list[Life] = []
-    left_out: list[str] = []
-    for site, name, rows in by_machine(features):
-        lives += _lives(f"{site}/{name}" if site else name, rows, labels.of(site, name), config, left_out)
+    machines = [_rows_of(site, name, rows, labels, config) for site, name, rows in by_machine(features)]
+    prepared = list(each(functools.partial(prepare, config=config), machines))
+    lives = [life for p in prepared for life in p.lives]
+    healthy = [life for p in prepared for life in p.healthy]
+    left_out = [reason for p in prepared for reason in p.left_out]
     _check(lives, labels, left_out, config)
-    return Dataset(open_view(config.view, config.features).inputs, tuple(lives), _digest(lives), tuple(left_out))
+    inputs = open_view(config.view, config.features).inputs
+    return Dataset(inputs, tuple(lives), _digest([*lives, *healthy]), tuple(left_out), tuple(healthy))
 
 
 def by_machine(features: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
@@ -93,65 +82,15 @@ def by_machine(features: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
         at += group["count_all"]
 
 
-def _lives(machine: str, rows: pa.Table, labels: Labels, config: TrainingConfig, left_out: list[str]) -> Iterator[Life]:
-    times = rows["event_time_ns"].to_numpy()
-    values = np.stack([rows[f].to_numpy(zero_copy_only=False).astype(np.float32) for f in config.features], axis=1)
-    channels = rows["channel"].to_pylist()
-    usable = np.isfinite(values).all(axis=1)
-    if not usable.all():
-        left_out.append(f"{machine}: {int((~usable).sum())} of {len(usable)} rows are not finite")
-    if (broken := labels.found(times, (SENSOR,))).any():
-        left_out.append(f"{machine}: {int(broken.sum())} rows in which the crew found the sensor at fault")
-        usable &= ~broken
-    spans = [span for span in labels.lives(times[usable]) if span.failed]
-    if usable.any() and not spans:
-        left_out.append(f"{machine}: no failure is known, so its end is not either")
-    for span in spans:
-        inside = np.flatnonzero(usable & (times >= span.begin_ns) & (times <= span.end_ns))
-        life = _replay(
-            machine,
-            times=times,
-            values=values,
-            channels=channels,
-            inside=inside,
-            failed_ns=span.end_ns,
-            config=config,
-        )
-        low, high = config.rul_shares
-        if life is None:
-            left_out.append(f"{machine}: a life with fewer than two windows after its healthy start")
-        elif not ((life.share >= low) & (life.share <= high)).any():
-            left_out.append(f"{machine}: no windows between {low:.0%} and {high:.0%} of a life")
-        else:
-            yield life
-
-
-def _replay(
-    machine: str,
-    *,
-    times: NDArray[np.int64],
-    values: FloatArray,
-    channels: Sequence[str],
-    inside: NDArray[np.intp],
-    failed_ns: int,
-    config: TrainingConfig,
-) -> Life | None:
-    """Run the windows of one life through the model's view, in order, as the device does."""
-    view = open_view(config.view, config.features)
-    conditions, seen = [], []
-    for window in np.split(inside, np.flatnonzero(np.diff(times[inside])) + 1):
-        time_ns = int(times[window[0]])
-        condition = view.update(time_ns * 1e-9, {channels[i]: values[i] for i in window})
-        if condition is not None:
-            conditions.append(condition)
-            seen.append(time_ns)
-    if len(seen) < 2:
-        return None
-    at = np.array(seen, np.int64)
-    age: NDArray[np.float64] = (at - times[inside[0]]).astype(np.float64) * 1e-9
-    rul: NDArray[np.float64] = (failed_ns - at).astype(np.float64) * 1e-9
-    target = degradation_target(age / (age + rul), config.healthy_share)
-    return Life(machine, np.stack(conditions), age, rul, target)
+def _rows_of(site: str, name: str, rows: pa.Table, labels: Labels, config: TrainingConfig) -> MachineRows:
+    values = [rows[f].to_numpy(zero_copy_only=False).astype(np.float32) for f in config.features]
+    return MachineRows(
+        machine=f"{site}/{name}" if site else name,
+        times_ns=rows["event_time_ns"].to_numpy(),
+        values=np.stack(values, axis=1),
+        channels=rows["channel"].to_pylist(),
+        labels=labels.of(site, name),
+    )
 
 
 def _check(lives: list[Life], labels: Labels, left_out: list[str], config: TrainingConfig) -> None:

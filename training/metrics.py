@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from training.dataset import Life
+from training.lives import Life
 
 Array = NDArray[np.float64]
 NULL = (0.1, 0.3, 1.0)  # shares of the age

@@ -22,8 +22,8 @@ _POLL_S = 5.0  # how often a wait looks at its deadline and at the head
 
 def each_on_ray(
     function: Callable[[T], R], items: Sequence[T], *, task: str, deadline_s: float = 1800.0
-) -> Iterator[tuple[T, R]]:
-    """Yield each item with its result as it ends; `task` is the word for one of them.
+) -> Iterator[tuple[int, R]]:
+    """Yield each item's position and result as it ends; `task` is the word for one of them.
 
     Raises `Unavailable` at the deadline, and `ForewarnError` with what the function raised.
     """
@@ -31,14 +31,13 @@ def each_on_ray(
 
     remote: Any = ray.remote(num_cpus=1, max_retries=_RETRIES)(_call)
     stored = ray.put(function)  # once, whatever it carries
-    running = {remote.remote(stored, item): item for item in items}
+    running = {remote.remote(stored, item): position for position, item in enumerate(items)}
     until = time.monotonic() + deadline_s
     try:
         while running:
             ready, _ = ray.wait(list(running), timeout=min(_POLL_S, max(until - time.monotonic(), 0.0)))
             for reference in ready:
-                item = running.pop(reference)
-                yield item, _result(reference, task)
+                yield running.pop(reference), _result(reference, task)
             if running:
                 check_head()
             if running and time.monotonic() > until:

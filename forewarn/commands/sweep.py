@@ -41,7 +41,7 @@ def sweep(
         click.echo(f"[{time.monotonic() - begin:6.1f} s] {line}")
 
     from cloud.wiring import open_cloud
-    from forewarn.commands.train import runner
+    from forewarn.commands.train import preparer, runner
     from forewarn.training.kinds import read_dataset
     from forewarn.training.source import read_source
     from training.config import TrainingConfig
@@ -51,13 +51,13 @@ def sweep(
 
     space, base = load_space(space_file), TrainingConfig()
     cloud = open_cloud(data)
-    dataset = read_dataset(read_source(cloud, machine_class), base, say)
-    cloud.close()
-    kept, held = hold_back(dataset)
-    say(f"held back until a setting is chosen: {', '.join(held)}")
-    task = Task(kept, candidates(space, base, trials, seed), seed)
     out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
+        dataset = read_dataset(read_source(cloud, machine_class), base, say, preparer(ray, stack, say))
+        cloud.close()
+        kept, held = hold_back(dataset)
+        say(f"held back until a setting is chosen: {', '.join(held)}")
+        task = Task(kept, candidates(space, base, trials, seed), seed)
         if ray == "off":
             found = run_here(task, say)
         else:

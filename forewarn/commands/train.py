@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +17,13 @@ from models.errors import WrongUse
 
 if TYPE_CHECKING:
     from forewarn.training.make import Product
-    from training.model import Model
+    from training.dataset import Each
+    from training.lives import MachineRows, Prepared
+    from training.model import Model, Say
     from training.prognosis.pipeline import Runner, Trained
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_MANY_ROWS = 200_000  # that are worth being sent to a cluster: below, one process is done in seconds
 KINDS = ("prognosis", "fleet", "anomaly", "faults")  # as in forewarn/training/kinds.py, which takes seconds to import
 
 
@@ -81,9 +86,17 @@ def train(
     if plot is not None and kind != "prognosis":
         raise WrongUse(f"there is no picture of the kind {kind}", mend="leave --plot out")
     cloud = open_cloud(data)
-    run = keeping(runner(ray), cloud.data / "training")
-    wanted = Wanted(settings=settings, seed=seed, run=run, say=say, recordings=recordings, labels=labels)
-    product = make_bundle(cloud, machine_class, kind, wanted)
+    with ExitStack() as stack:  # one cluster for all parts of the run
+        wanted = Wanted(
+            settings=settings,
+            seed=seed,
+            run=keeping(runner(ray), cloud.data / "training"),
+            each=preparer(ray, stack, say),
+            say=say,
+            recordings=recordings,
+            labels=labels,
+        )
+        product = make_bundle(cloud, machine_class, kind, wanted)
     model = product.learned.model
     if isinstance(model, Trained):
         _say_prognosis(model, say)
@@ -117,6 +130,21 @@ def runner(ray: str) -> Runner:
     from training.prognosis.on_ray import on_cluster
 
     return on_cluster(ray)
+
+
+def preparer(ray: str, stack: ExitStack, say: Say) -> Each:
+    """Return what prepares machines: this process for `off` or for few rows, or a cluster, connected for `stack`."""
+
+    def prepare(function: Callable[[MachineRows], Prepared], machines: Sequence[MachineRows]) -> Iterable[Prepared]:
+        if ray == "off" or sum(len(m.times_ns) for m in machines) < _MANY_ROWS:
+            return map(function, machines)
+        from training.cluster import connected
+        from training.prognosis.on_ray import prepare_on_cluster
+
+        stack.enter_context(connected(ray, say=say))
+        return prepare_on_cluster(function, machines)
+
+    return prepare
 
 
 def _say_figures(model: Model, say: Any) -> None:

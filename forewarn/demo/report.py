@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from forewarn.demo.ledger import spans_ns
 from training.config import TrainingConfig
-from training.dataset import Life, build
+from training.dataset import build
 from training.labels import FAILED, Labels, Maintenance
+from training.lives import Life
 from training.metrics import Array, covered, null_answer, rows_at, winkler
 from training.prognosis.floors import AgeFloor, ConstantFloor
 

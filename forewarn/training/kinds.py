@@ -20,7 +20,7 @@ from training.anomaly.config import AnomalyConfig
 from training.anomaly.runs import runs_of
 from training.anomaly.train import train as train_anomaly
 from training.config import TrainingConfig, load_config
-from training.dataset import Dataset, build
+from training.dataset import Dataset, Each, build
 from training.faults.card import write_fault_card
 from training.faults.fit import FaultConfig
 from training.faults.train import train as train_faults
@@ -54,6 +54,7 @@ class Wanted:
     settings: Path | None  # TOML; None: the kind's own
     seed: int
     run: Runner  # where a prognosis' fits run
+    each: Each = map  # and where its machines are prepared
     say: Say
     recordings: Path | None = None  # of damage that somebody has found
     labels: Path | None = None  # and what was found
@@ -62,16 +63,16 @@ class Wanted:
 def prognosis(source: Source, wanted: Wanted) -> Learned:
     """Degradation and remaining life from vibration: some machines have failed."""
     config = load_config(wanted.settings, TrainingConfig)
-    dataset = read_dataset(source, config, wanted.say)
+    dataset = read_dataset(source, config, wanted.say, wanted.each)
     model = train(dataset, config, seed=wanted.seed, run=wanted.run, say=wanted.say)
     simulated = source.simulated(dataset.machines)
     card = lambda name: write_card(name, source.machine_class, dataset, model, simulated=simulated)  # noqa: E731
     return Learned(model, card, dataset.left_out)
 
 
-def read_dataset(source: Source, config: TrainingConfig, say: Say) -> Dataset:
+def read_dataset(source: Source, config: TrainingConfig, say: Say, each: Each = map) -> Dataset:
     """The lives of a class's machines through the features of their waveforms."""
-    return _build(source, source.rows("features", config.features), config, say)
+    return _build(source, source.rows("features", config.features), config, say, each)
 
 
 def fleet(source: Source, wanted: Wanted) -> Learned:
@@ -127,8 +128,8 @@ KINDS: dict[str, Callable[[Source, Wanted], Learned]] = {
 }
 
 
-def _build(source: Source, rows: Any, config: TrainingConfig, say: Say) -> Dataset:
-    dataset = build(rows, source.labels, config)
+def _build(source: Source, rows: Any, config: TrainingConfig, say: Say, each: Each = map) -> Dataset:
+    dataset = build(rows, source.labels, config, each=each)
     _say_rows(source, rows, dataset.left_out, say)
     return dataset
 

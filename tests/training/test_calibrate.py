@@ -9,7 +9,8 @@ import pytest
 from tests.training.fleet import SMALL
 from tests.training.test_metrics import life
 from training.bounds import binomial_interval
-from training.dataset import Dataset, Life
+from training.dataset import Dataset
+from training.lives import Life
 from training.metrics import covered, first_alarm, rows_at
 from training.prognosis.calibrate import Adjustment, adjust, choose_adjustment, choose_limits, promise
 from training.prognosis.fit import answer, fit

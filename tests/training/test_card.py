@@ -13,7 +13,8 @@ from models.errors import ForewarnError
 from tests.training.fleet import SMALL
 from training import footprint
 from training.card_parts import Metric, header, share
-from training.dataset import Dataset, Life
+from training.dataset import Dataset
+from training.lives import Life
 from training.prognosis import leak
 from training.prognosis.card import write_card
 from training.prognosis.evaluate import degradation_error

@@ -14,12 +14,12 @@ from cloud.config import CloudConfig
 from cloud.wiring import Cloud
 from models.errors import DataInsufficient, ForewarnError, Unavailable
 from tests.cloud.lake.filling import fill
-from tests.training.fleet import SMALL
+from tests.training.fleet import SMALL, fleet_labels, fleet_rows
 from training.cluster import _knock
-from training.dataset import Dataset
+from training.dataset import Dataset, build
 from training.prognosis.fit import Weights
 from training.prognosis.folds import Left, group_machines, plan
-from training.prognosis.on_ray import on_cluster, run_on_cluster
+from training.prognosis.on_ray import on_cluster, prepare_on_cluster, run_on_cluster
 from training.prognosis.pipeline import Job, Trained, train
 
 QUICK = msgspec.structs.replace(SMALL, steps=2)
@@ -78,6 +78,12 @@ def test_a_cluster_gives_the_same_bytes_as_this_process(ray_cluster: str, datase
     assert made.onnx == trained.onnx
     assert made.evaluation == trained.evaluation
     assert sum(" on Ray: " in line for line in lines) == 11
+
+
+def test_machines_are_prepared_on_a_cluster_as_in_this_process(ray_cluster: str, dataset: Dataset) -> None:
+    made = build(fleet_rows(), fleet_labels(), SMALL, each=prepare_on_cluster)
+    assert made.digest == dataset.digest
+    assert made.machines == dataset.machines
 
 
 def test_a_fit_whose_worker_is_killed_runs_again(

@@ -9,7 +9,7 @@ from models.errors import DataInsufficient
 from models.history import History
 from tests.training.fleet import EVERY_NS, FEATURES, LIVES, SMALL, START_NS, failed, fleet_labels, fleet_rows, rows_of
 from training.dataset import Dataset, build
-from training.labels import SENSOR, Labels, Maintenance, Verdict
+from training.labels import FAULTY, HEALTHY, SENSOR, Labels, Maintenance, Verdict
 
 
 def with_values(table: pa.Table, machine: str, value: float) -> pa.Table:
@@ -132,3 +132,44 @@ def test_windows_in_which_the_crew_found_the_sensor_at_fault_teach_nothing_and_a
     whole = build(fleet_rows(), fleet_labels(), SMALL)
     assert len(whole.of(["demo/M1"])[0].age_s) - len(built.of(["demo/M1"])[0].age_s) == 10
     assert built.left_out == ("demo/M1: 20 rows in which the crew found the sensor at fault",)
+
+
+def verdict(machine: str, first: int, last: int, finding: str) -> Verdict:
+    return Verdict(START_NS + first * EVERY_NS, START_NS + last * EVERY_NS, machine, finding, "demo")
+
+
+def test_good_windows_of_a_machine_that_never_failed_are_kept_apart() -> None:
+    rows = fleet_rows({**LIVES, "H1": 200})
+    built = build(rows, Labels(fleet_labels().history, [verdict("H1", 100, 129, HEALTHY)]), SMALL)
+    plain = build(rows, fleet_labels(), SMALL)
+    (good,) = built.healthy
+    assert good.machine == "demo/H1"
+    assert good.age_s.tolist() == pytest.approx([60.0 * i for i in range(100, 130)])
+    assert not good.share.any()
+    assert not good.degradation.any()
+    assert built.machines == plain.machines
+    assert built.digest != plain.digest
+    assert plain.left_out == ("demo/H1: no failure is known, so its end is not either",)
+    assert not built.left_out
+
+
+def test_an_inspection_of_a_machine_that_never_failed_says_that_all_was_good_until_then() -> None:
+    inspected = Maintenance(START_NS + 150 * EVERY_NS, "H1", "inspected_good", "demo")
+    built = build(fleet_rows({**LIVES, "H1": 200}), Labels([*fleet_labels().history, inspected]), SMALL)
+    (good,) = built.healthy
+    assert good.age_s[-1] == 150 * 60.0
+
+
+def test_what_was_found_good_late_in_a_life_has_no_wear_until_then() -> None:
+    inspected = Maintenance(START_NS + 225 * EVERY_NS, "M4", "inspected_good", "demo")
+    (late,) = build(fleet_rows(), Labels([*fleet_labels().history, inspected]), SMALL).of(["demo/M4"])
+    (plain,) = build(fleet_rows(), fleet_labels(), SMALL).of(["demo/M4"])
+    until = late.age_s <= 225 * 60.0
+    assert plain.degradation[until].max() > 0.4
+    assert late.degradation[until].max() < 1e-6
+    assert late.degradation[-1] == plain.degradation[-1] == 1.0
+
+
+def test_an_alarm_that_was_confirmed_changes_no_life() -> None:
+    confirmed = Labels(fleet_labels().history, [verdict("M1", 100, 120, FAULTY)])
+    assert build(fleet_rows(), confirmed, SMALL).digest == build(fleet_rows(), fleet_labels(), SMALL).digest

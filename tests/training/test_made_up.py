@@ -7,11 +7,12 @@ import pytest
 
 from models.errors import WrongUse
 from models.memory import Memory, MemoryConfig
-from training.dataset import Dataset, Life
+from training.dataset import Dataset
 from training.fleet.learn import FleetConfig
 from training.fleet.made_up import made_up
 from training.fleet.train import train_fleet
 from training.fleet.wear import Worn, curve, worn
+from training.lives import Life
 
 VIEW = MemoryConfig(channels=("a", "b", "c"), lengths=(1.0, 6.0), start_windows=4)
 HOUR_S = 3600.0

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.dataset import Life
+from training.lives import Life
 from training.metrics import covered, first_alarm, rows_at, sustained, winkler
 from training.prognosis.floors import AgeFloor, ConstantFloor
 

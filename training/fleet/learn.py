@@ -13,10 +13,10 @@ from models.history import FloatArray
 from models.memory import MemoryConfig
 from models.networks.fleet import FARTHEST, FleetNetwork
 from training.config import TrainingConfig
-from training.dataset import Life
 from training.fleet.directions import directions
 from training.fleet.made_up import made_up
 from training.fleet.wear import Array, Worn, worn
+from training.lives import Life
 
 _STILL = 1e-6  # an input that never moved is scaled as if it moved this much
 

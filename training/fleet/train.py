@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from models.errors import DataInsufficient, WrongUse
 from models.manifest import PROGNOSIS, Thresholds, output_shapes
 from models.networks.fleet import FleetNetwork
-from training.dataset import Dataset, Life
+from training.dataset import Dataset
 from training.export import export
 from training.fleet.figures import Said, figures, widening
 from training.fleet.learn import FleetConfig, learn
+from training.lives import Life
 from training.model import Model, Say, lineage
 from training.repeatable import repeatable
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.networks.condition import UNIT_S
 from training.config import TrainingConfig
-from training.dataset import Life
+from training.lives import Life
 from training.metrics import Array, covered, null_answer, rows_at, sustained
 from training.prognosis.fit import Weights
 from training.prognosis.folds import Answers
@@ -69,8 +69,9 @@ def choose_limits(
 ) -> Limits:
     """Return the limits that keep the false-alarm budget on these machines, each with a margin.
 
-    A warning before `early_share` of a life is false, an "act now" before `act_share`. The limit is the quantile
-    1 - `early_budget` over machines of the highest sustained score before (linear between machines).
+    A warning before `early_share` of a life is false, an "act now" before `act_share`; where the crew found nothing,
+    both always are. The limit is the quantile 1 - `early_budget` over machines of the highest sustained score before
+    (linear between machines).
     """
     warn = _limit(scores, config.early_share, config)
     act = _limit(scores, config.act_share, config)

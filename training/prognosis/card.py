@@ -175,6 +175,16 @@ def _said(judged: Sequence[Judged]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _healthy(evaluation: Mapping[str, Any]) -> str:
+    if "alarms_on_healthy" not in evaluation:
+        return ""
+    found, of = evaluation["alarms_on_healthy"], evaluation["healthy_stretches"]
+    return (
+        f"Crews found nothing in {of} stretches of other lives: a warning there is false, too. By limits that were "
+        f"chosen without the machine {found['ours']} of them got one, by the RMS rule {found['rms_rule']}.\n"
+    )
+
+
 def _alarms(trained: Trained) -> str:
     t, c, e = trained.thresholds, trained.lineage.configuration, trained.evaluation
     upper = 3.0 / max(e["healthy_hours"], 1e-9)
@@ -182,7 +192,7 @@ def _alarms(trained: Trained) -> str:
         f"## Alarm limits\n\nWarn at {t.warn:.2f}, act at {t.act:.2f}, after {t.on_delay_windows} windows. The rule: "
         f"{c['early_budget']:.0%} of the left-out machines (between two: linear) may be warned about before "
         f"{c['early_share']:.0%} of their life, or told to act before {c['act_share']:.0%}; a margin of "
-        f"{c['threshold_margin']} comes on top.\n"
+        f"{c['threshold_margin']} comes on top. {_healthy(e)}\n"
         f"The healthy part of these lives is {e['healthy_hours']} hours: even without any false alarm in it, no rate "
         f"below {upper:.2g} an hour could be shown (Poisson, 95 %).\n"
     )

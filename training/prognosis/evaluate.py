@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import TrainingConfig
-from training.dataset import Dataset, Life
+from training.dataset import Dataset
+from training.lives import Life
 from training.metrics import Array, covered, first_alarm, rows_at, winkler
 from training.prognosis.calibrate import Limits, choose_adjustment, choose_limits
+from training.prognosis.fit import Weights
 from training.prognosis.floors import AgeFloor, ConstantFloor, Floor, rms_score
-from training.prognosis.folds import Answers, Groups, Left, others
+from training.prognosis.folds import Answers, Groups, Left, answers_of, of_healthy, others
 
 RMS_MARGIN = 0.05  # log ratio, 5 %
 RMS_HIGHEST = 10.0  # log ratio; no limit in practice
@@ -35,37 +37,47 @@ class Judged:
     alarms: Mapping[str, float | None]  # share of life at the first alarm: ours, rms_rule
 
 
-def judge(
-    dataset: Dataset, groups: Groups, answers: Mapping[tuple[int, Left], list[Answers]], config: TrainingConfig
-) -> list[Judged]:
+def judge(dataset: Dataset, groups: Groups, fits: Mapping[Left, Weights], config: TrainingConfig) -> list[Judged]:
     """Judge every life by what was learned without its group."""
-    judged = []
+    answers, judged = answers_of(dataset, groups, fits), []
     for number, group in enumerate(groups):
         seen = [life for life in dataset.lives if life.machine not in group]
-        own = answers[number, frozenset({number})]
-        judged += judge_lives(own, seen, others(answers, number, groups), dataset.inputs, config)
+        own, healthy = answers[number, frozenset({number})], of_healthy(dataset, groups, fits, apart=number)
+        judged += judge_lives(own, seen, others(answers, number, groups), healthy, dataset.inputs, config)
     return judged
+
+
+def judge_healthy(
+    unseen: Sequence[Answers], healthy: Sequence[Answers], inputs: Sequence[str], config: TrainingConfig
+) -> dict[str, Any]:
+    """Alarms where the crews found nothing: each machine's windows by limits that were chosen without that machine.
+
+    `unseen` are the answers about lives that failed, `healthy` those about good windows, by fits that saw neither.
+    """
+    found = {"ours": 0, "rms_rule": 0}
+    for own in healthy:
+        rest = [a for a in (*unseen, *healthy) if a.life.machine != own.life.machine]
+        limits, rms = choose_model_limits(rest, config), _rms_limits([a.life for a in rest], inputs, config)
+        found["ours"] += _first(own.life, own.degradation, limits, config) is not None
+        found["rms_rule"] += _first(own.life, rms_score(own.life, inputs), rms, config) is not None
+    return {"alarms_on_healthy": found, "healthy_stretches": len(healthy)}
 
 
 def judge_lives(
     answers: Sequence[Answers],
     seen: Sequence[Life],
     left_out: Sequence[Answers],
+    healthy: Sequence[Answers],
     inputs: Sequence[str],
     config: TrainingConfig,
 ) -> list[Judged]:
     """Judge some lives' answers.
 
     The floors are made of the lives that were `seen`; adjustment and limits of the answers of fits that left each of
-    those out. `inputs` are the names of the conditions' columns.
+    those out. Limits heed good windows of other machines (`healthy`), too. `inputs` names the conditions' columns.
     """
-    adjustment, limits = choose_adjustment(left_out, config), choose_model_limits(left_out, config)
-    rms = choose_limits(
-        [(life, rms_score(life, inputs)) for life in seen],
-        config,
-        margin=RMS_MARGIN,
-        highest=RMS_HIGHEST,
-    )
+    adjustment, limits = choose_adjustment(left_out, config), choose_model_limits([*left_out, *healthy], config)
+    rms = _rms_limits([*seen, *(a.life for a in healthy)], inputs, config)
     floors: dict[str, Floor] = {
         "constant": ConstantFloor.fit(seen, config.cuts),
         "k_x_age": AgeFloor.fit(seen, config.cuts),
@@ -94,6 +106,11 @@ def choose_model_limits(answers: Sequence[Answers], config: TrainingConfig) -> L
     return choose_limits(
         scores, config, margin=config.threshold_margin, lowest=config.lowest_limit, highest=config.highest_limit
     )
+
+
+def _rms_limits(lives: Sequence[Life], inputs: Sequence[str], config: TrainingConfig) -> Limits:
+    scores = [(life, rms_score(life, inputs)) for life in lives]
+    return choose_limits(scores, config, margin=RMS_MARGIN, highest=RMS_HIGHEST)
 
 
 def degradation_error(life: Life, said: NDArray[np.floating]) -> float:

@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.history import FloatArray
 from models.networks.condition import ConditionNetwork
 from training.config import TrainingConfig
-from training.dataset import FloatArray, Life
+from training.lives import Life
 from training.prognosis.physics import set_life, set_physics
 from training.repeatable import repeatable
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from training.dataset import Life
+from training.lives import Life
 from training.metrics import Array, rows_at
 
 _ENDS = (0.05, 0.95)

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from training.dataset import Dataset, FloatArray, Life
+from models.history import FloatArray
+from training.dataset import Dataset
+from training.lives import Life
 from training.prognosis.fit import Weights, answer
 
 Groups = tuple[tuple[str, ...], ...]
@@ -64,6 +66,23 @@ def others(answers: Mapping[tuple[int, Left], list[Answers]], group: int, groups
 def left_out(answers: Mapping[tuple[int, Left], list[Answers]], groups: Groups) -> list[Answers]:
     """All groups' answers, each by the fit that saw all others."""
     return _flat(answers[i, frozenset({i})] for i in range(len(groups)))
+
+
+def of_healthy(
+    dataset: Dataset, groups: Groups, fits: Mapping[Left, Weights], apart: int | None = None
+) -> list[Answers]:
+    """What is said of windows that the crews know to be good, by fits that saw neither their machine nor group `apart`.
+
+    Of machines of that group nothing is said.
+    """
+    group_of = {machine: i for i, group in enumerate(groups) for machine in group}
+    found = []
+    for life in dataset.healthy:
+        own = group_of.get(life.machine)
+        if own is None or own != apart:
+            left = frozenset(i for i in (own, apart) if i is not None)
+            found.append(_ask(fits[left], life))
+    return found
 
 
 def _ask(weights: Weights, life: Life) -> Answers:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import TrainingConfig
-from training.dataset import Dataset, Life
+from training.dataset import Dataset
+from training.lives import Life
 from training.prognosis.evaluate import constant_error, degradation_error, mean_over_machines
 from training.prognosis.fit import Weights, answer_of_network, fit
 from training.prognosis.folds import Groups, Left

@@ -1,10 +1,11 @@
-"""The fits of a training run as tasks on a Ray cluster: the same fits as in this process."""
+"""A training's parts as tasks on a Ray cluster, machines to prepare and fits: the same as in this process."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from training.cluster import connected
+from training.lives import MachineRows, Prepared
 from training.model import Say
 from training.on_ray import each_on_ray
 from training.prognosis.fit import Weights
@@ -24,6 +25,16 @@ def on_cluster(address: str, *, cpus: int = 2) -> Runner:
 
 def run_on_cluster(job: Job, say: Say, *, deadline_s: float = 1800.0) -> Iterator[tuple[Left, Weights]]:
     """Run the fits on the connected cluster, each given as it ends; `Unavailable` at the deadline."""
-    for number, (left, weights) in enumerate(each_on_ray(job.run, job.fits, task="fit", deadline_s=deadline_s), 1):
+    fits = each_on_ray(job.run, job.fits, task="fit", deadline_s=deadline_s)
+    for number, (position, weights) in enumerate(fits, 1):
+        left = job.fits[position]
         yield left, weights
         say(f"fit {number} of {len(job.fits)} on Ray: {job.describe(left)}")
+
+
+def prepare_on_cluster(
+    function: Callable[[MachineRows], Prepared], machines: Sequence[MachineRows]
+) -> Iterable[Prepared]:
+    """Prepare machines on the connected cluster; as `training.dataset.build` wants it, in order."""
+    done = dict(each_on_ray(function, machines, task="machine's preparation"))
+    return [done[position] for position in range(len(machines))]

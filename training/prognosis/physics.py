@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from models.features import CATALOGUE, Deviation
+from models.history import FloatArray
 from models.networks.condition import MOST_STEPS, QUANTILES, SHOWS, UNIT_S, ConditionNetwork
 from training.config import TrainingConfig
-from training.dataset import FloatArray, Life
+from training.lives import Life
 
 Array = NDArray[np.float64]
 AGREEMENT = (

@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from models.history import FloatArray
 from models.manifest import PROGNOSIS, TREND, Thresholds, output_shapes
 from training.config import TrainingConfig
-from training.dataset import Dataset, FloatArray
+from training.dataset import Dataset
 from training.export import export
 from training.footprint import size
 from training.model import Model, Say, lineage
 from training.prognosis import evaluate
 from training.prognosis.calibrate import Adjustment, adjust, choose_adjustment, promise
 from training.prognosis.fit import Weights, fit, load
-from training.prognosis.folds import Groups, Left, answers_of, group_machines, left_out, lives_without, plan
+from training.prognosis.folds import Groups, Left, answers_of, group_machines, left_out, lives_without, of_healthy, plan
 from training.prognosis.leak import network_alone
 
 OUTPUTS = (*PROGNOSIS, TREND)
@@ -64,11 +65,10 @@ def train(dataset: Dataset, config: TrainingConfig, *, seed: int, run: Runner, s
     windows = sum(len(life.age_s) for life in dataset.lives)
     say(f"{windows} windows of {len(dataset.machines)} failed machines; {len(fits)} fits, leaving machines out in turn")
     weights = dict(run(Job(dataset, groups, fits, config, seed), say))
-    answers = answers_of(dataset, groups, weights)
-    judged = evaluate.judge(dataset, groups, answers, config)
-    unseen = left_out(answers, groups)
+    judged = evaluate.judge(dataset, groups, weights, config)
+    unseen, healthy = left_out(answers_of(dataset, groups, weights), groups), of_healthy(dataset, groups, weights)
     adjustment = choose_adjustment(unseen, config)
-    limits = evaluate.choose_model_limits(unseen, config)
+    limits = evaluate.choose_model_limits([*unseen, *healthy], config)
     final = adjust(weights[frozenset()], adjustment)
     probe = _probe(dataset)
     data, off = export(load(final), probe, output_shapes(OUTPUTS))
@@ -88,6 +88,7 @@ def train(dataset: Dataset, config: TrainingConfig, *, seed: int, run: Runner, s
         coverage=promise(len(dataset.machines)),
         evaluation={
             **evaluate.summarise(judged, config),
+            **(evaluate.judge_healthy(unseen, healthy, dataset.inputs, config) if healthy else {}),
             **_adjusted(adjustment),
             **network_alone(dataset, groups, weights, config, seed),
             "graph": size(data),

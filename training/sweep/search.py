@@ -33,7 +33,7 @@ from training.prognosis.evaluate import (
     summarise,
 )
 from training.prognosis.fit import Weights, answer
-from training.prognosis.folds import Answers, Groups, Left, answers_of, group_machines, left_out, plan
+from training.prognosis.folds import Answers, Groups, Left, answers_of, group_machines, left_out, of_healthy, plan
 from training.prognosis.pipeline import Job, Runner
 
 STAGES = 3
@@ -88,7 +88,8 @@ def hold_back(dataset: Dataset) -> tuple[Dataset, tuple[str, ...]]:
         )
     held = group_machines(dataset.machines, _HELD_BACK)[-1]
     kept = [m for m in dataset.machines if m not in held]
-    return Dataset(dataset.inputs, dataset.of(kept), dataset.digest, dataset.left_out), held
+    healthy = tuple(life for life in dataset.healthy if life.machine not in held)
+    return Dataset(dataset.inputs, dataset.of(kept), dataset.digest, dataset.left_out, healthy), held
 
 
 def stage_fits(groups: Groups, stage: int) -> list[Left]:
@@ -113,12 +114,12 @@ def _objective(task: Task, config: TrainingConfig, done: Mapping[Left, Weights],
 
     A degradation that is always the same, and so never warns, has 1 in both.
     """
-    answers = answers_of(task.dataset, task.groups, done)
     if whole:
-        judged = judge(task.dataset, task.groups, answers, config)
+        judged = judge(task.dataset, task.groups, done, config)
         figures = summarise(judged, config)
         late = 1.0 - figures["alarms_in_time"]["ours"] / len(judged)
         return float(np.mean([_in_constants(figures["degradation_mse"]), late]))
+    answers = answers_of(task.dataset, task.groups, done)
     seen = [a for (_, left), items in answers.items() if len(left) == 1 for a in items]
     ours = mean_over_machines((a.life.machine, degradation_error(a.life, a.degradation)) for a in seen)
     return _in_constants({"ours": ours, "constant": constant_error(task.dataset, [a.life for a in seen])})
@@ -170,6 +171,7 @@ def judge_unseen(
     fits = [left for left in plan(groups) if len(left) < 2]
     weights = dict(run(Job(task.dataset, groups, fits, config, task.seed), say))
     chosen_from = left_out(answers_of(task.dataset, groups, weights), groups)
+    healthy = of_healthy(task.dataset, groups, weights)
     final = weights[frozenset()]
     answers = [Answers(life, *answer(final, life.condition)) for life in dataset.of(held)]
-    return summarise(judge_lives(answers, task.dataset.lives, chosen_from, dataset.inputs, config), config)
+    return summarise(judge_lives(answers, task.dataset.lives, chosen_from, healthy, dataset.inputs, config), config)
