@@ -11,12 +11,22 @@ import msgspec
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 
 from models.history import FloatArray
 from models.manifest import Lineage, Thresholds
 from models.views import ViewConfig
 
 Say = Callable[[str], None]  # told how far long work is, a line at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What was said of one machine by fits that did not see it, at k cuts."""
+
+    machine: str
+    truth_s: NDArray[np.float64]  # (k,)
+    rul_s: NDArray[np.float64]  # (k, 3) p05, p50, p95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +45,7 @@ class Model:
     parity_max_abs: float
     lineage: Lineage
     probe: FloatArray  # (m, D) conditions of the training machines, healthy to failed: for golden vectors
+    answers: tuple[Answered, ...] = ()  # for a picture
 
 
 def lineage(dataset: str, machines: Sequence[str], config: msgspec.Struct, seed: int) -> Lineage:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _MANY_ROWS = 200_000  # that are worth being sent to a cluster: below, one process is done in seconds
 KINDS = ("prognosis", "fleet", "anomaly", "faults")  # as in forewarn/training/kinds.py, which takes seconds to import
+_DRAWN = ("prognosis", "fleet")  # what tells a time
 
 
 @click.command()
@@ -83,7 +84,7 @@ def train(
     from training.prognosis.kept import keeping
     from training.prognosis.pipeline import Trained
 
-    if plot is not None and kind != "prognosis":
+    if plot is not None and kind not in _DRAWN:
         raise WrongUse(f"there is no picture of the kind {kind}", mend="leave --plot out")
     cloud = open_cloud(data)
     with ExitStack() as stack:  # one cluster for all parts of the run
@@ -108,10 +109,9 @@ def train(
         out.write_bytes(product.bundle)
         say(f"the bundle: {out}")
     if plot is not None:
-        from training.prognosis.plot import plot_rul
+        from training.plot import plot_rul
 
-        assert isinstance(model, Trained)
-        plot_rul(model.judged, plot)
+        plot_rul(model.answers, plot)
         say(f"the picture: {plot}")
     if publish:
         cloud.registry.initialise()
@@ -165,6 +165,9 @@ def _say_prognosis(trained: Trained, say: Any) -> None:
             f"k x age {figures['k_x_age']:.0f} s"
         )
     say(f"coverage of p05..p95 on machines it did not see: {e['rul_coverage']['ours']:.0%}; {trained.coverage}")
+    if "alarms_on_healthy" in e:
+        found, of = e["alarms_on_healthy"], e["healthy_stretches"]
+        say(f"alarms where crews found nothing: {found['ours']} in {of} stretches; RMS rule {found['rms_rule']}")
     kinds = ("in_time", "early", "late", "missed")
     for who, name in (("ours", "model"), ("rms_rule", "RMS rule")):
         counts = ", ".join(f"{e[f'alarms_{k}'][who]} {k.replace('_', ' ')}" for k in kinds)

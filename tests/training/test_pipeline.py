@@ -16,10 +16,10 @@ from models.manifest import output_shapes
 from tests.training.fleet import SMALL
 from training.dataset import Dataset
 from training.export import PARITY, run_onnx
+from training.plot import plot_rul
 from training.prognosis.card import write_card
 from training.prognosis.folds import group_machines, plan
 from training.prognosis.pipeline import Job, Trained, run_here
-from training.prognosis.plot import plot_rul
 
 # Trains and exports in a process of its own; the dataset comes from the small fleet of these tests.
 _ELSEWHERE = """
@@ -95,7 +95,7 @@ def test_the_card_says_where_the_model_is_no_better_than_its_floor(dataset: Data
 
 
 def test_the_picture_is_drawn_without_a_screen(trained: Trained, tmp_path: Path) -> None:
-    plot_rul(trained.judged, tmp_path / "rul.png")
+    plot_rul(trained.answers, tmp_path / "rul.png")
     assert (tmp_path / "rul.png").read_bytes().startswith(b"\x89PNG")
 
 

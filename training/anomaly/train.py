@@ -57,7 +57,7 @@ def train(runs: Sequence[Run], config: AnomalyConfig, *, seed: int, say: Say) ->
         coverage="no intervals: an anomaly score is no remaining life",
         evaluation=facts,
         parity_max_abs=off,
-        lineage=lineage(_digest(runs), [run.machine for run in runs], config, seed),
+        lineage=lineage(_digest(runs), list(seen), config, seed),
         probe=probe,
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from training.metrics import Array, covered, winkler
+from training.model import Answered
 
 _COVERAGE = 0.9
 _ENDS = (0.05, 0.95)
@@ -72,8 +73,10 @@ def _in_seconds(truth_s: Array, said: Array, cap_s: float) -> dict[str, float]:
     }
 
 
-def figures(judged: Sequence[Said], known: Sequence[Said], wider: float, cap_s: float) -> dict[str, Any]:
-    """By measure, ours beside the floors of the same folds.
+def figures(
+    judged: Sequence[Said], known: Sequence[Said], wider: float, cap_s: float
+) -> tuple[dict[str, Any], tuple[Answered, ...]]:
+    """By measure, ours beside the floors of the same folds; and what was said of each machine.
 
     `known` is what the final network says of machines that it learned from; widened by `wider` it is what a split by
     window would show.
@@ -85,6 +88,7 @@ def figures(judged: Sequence[Said], known: Sequence[Said], wider: float, cap_s: 
     leaking = _in_seconds(
         np.concatenate([s.truth_s for s in known]), np.concatenate([_widened(s, wider) for s in known]), cap_s
     )
+    answers = tuple(Answered(s.machine, s.truth_s, q["ours"]) for s, q in answered)
     return {
         "protocol": "each machine by a member that did not see it, at random cuts; floors and widening of other folds",
         "split": "machine",
@@ -93,7 +97,7 @@ def figures(judged: Sequence[Said], known: Sequence[Said], wider: float, cap_s: 
         **{measure: {who: f[measure] for who, f in by_who.items()} for measure in by_who["ours"]},
         "leaking_split": {"split": "window"} | leaking,
         **_by_machine(answered, cap_s),
-    }
+    }, answers
 
 
 def _beside_floors(judged: Sequence[Said], cap_s: float) -> list[tuple[Said, dict[str, Array]]]:

@@ -46,6 +46,7 @@ def train_fleet(dataset: Dataset, config: FleetConfig, *, seed: int, say: Say) -
     probe = np.concatenate(
         [x.condition[np.linspace(0, len(x.condition) - 1, 8).astype(int)] for x in dataset.lives[:8]]
     )
+    evaluation, answers = figures(judged, known, wider, config.cap_s)
     data, parity = export(final, probe, output_shapes(PROGNOSIS))
     return Model(
         onnx=data,
@@ -55,10 +56,11 @@ def train_fleet(dataset: Dataset, config: FleetConfig, *, seed: int, say: Say) -
         outputs=PROGNOSIS,
         thresholds=Thresholds(warn=config.warn, act=config.act),
         coverage=f"90 % of random cuts of {len(dataset.machines)} left-out machines",
-        evaluation=figures(judged, known, wider, config.cap_s) | {"classes": _classes(dataset)},
+        evaluation=evaluation | {"classes": _classes(dataset)},
         parity_max_abs=parity,
         lineage=lineage(dataset.digest, dataset.machines, config, seed),
         probe=probe,
+        answers=answers,
     )
 
 

@@ -14,7 +14,7 @@ from training.config import TrainingConfig
 from training.dataset import Dataset
 from training.export import export
 from training.footprint import size
-from training.model import Model, Say, lineage
+from training.model import Answered, Model, Say, lineage
 from training.prognosis import evaluate
 from training.prognosis.calibrate import Adjustment, adjust, choose_adjustment, promise
 from training.prognosis.fit import Weights, fit, load
@@ -94,6 +94,7 @@ def train(dataset: Dataset, config: TrainingConfig, *, seed: int, run: Runner, s
             "graph": size(data),
         },
         judged=tuple(judged),
+        answers=tuple(Answered(j.life.machine, j.truth, j.said["ours"]) for j in judged),
         parity_max_abs=off,
         lineage=lineage(dataset.digest, dataset.machines, config, seed),
         probe=probe,

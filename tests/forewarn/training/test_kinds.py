@@ -169,12 +169,13 @@ def test_a_fleet_of_many_failures_gets_remaining_life_from_its_slow_channels(tmp
         with writing(fleet.cloud.engine) as c:
             end = MaintenanceRow(site=SITE, machine=name, time_ns=NOW, event="failed")
             maintenance.add(c, fleet.cloud.enterprise, [end])
-    settings, out = tmp_path / "quick.toml", tmp_path / "m.fwb"
+    settings, out, plot = tmp_path / "quick.toml", tmp_path / "m.fwb", tmp_path / "m.png"
     settings.write_text("steps = 60\nmade_up = 60\nmembers = 1\nfolds = 2\n")
-    said = ran(train, fleet.cloud.data, "--kind", "fleet", "--config", settings, "--out", out)
+    said = ran(train, fleet.cloud.data, "--kind", "fleet", "--config", settings, "--out", out, "--plot", plot)
     fleet.cloud.close()
     assert said.exit_code == 0, said.output
     assert "rul rmse s:" in said.output
+    assert plot.read_bytes().startswith(b"\x89PNG")
     manifest = examine(out.read_bytes(), "bearing")[0].manifest
     assert manifest.outputs == ("degradation", "rul_s")
     assert manifest.lineage.configuration["view"]["channels"] == ["gas", "speed"]
