@@ -86,7 +86,7 @@ def figures(
     said = {who: np.concatenate([by_who[who] for _, by_who in answered]) for who in answered[0][1]}
     by_who = {who: _in_seconds(truth, q, cap_s) for who, q in said.items()}
     leaking = _in_seconds(
-        np.concatenate([s.truth_s for s in known]), np.concatenate([_widened(s, wider) for s in known]), cap_s
+        np.concatenate([s.truth_s for s in known]), np.concatenate([_shown(s, wider, cap_s) for s in known]), cap_s
     )
     answers = tuple(Answered(s.machine, s.truth_s, q["ours"]) for s, q in answered)
     return {
@@ -108,15 +108,18 @@ def _beside_floors(judged: Sequence[Said], cap_s: float) -> list[tuple[Said, dic
         age, truth = np.concatenate([s.age_s for s in rest]), np.concatenate([s.truth_s for s in rest])
         wider, always, line = widening(rest, cap_s), constant(age, truth, cap_s), line_in_age(age, truth, cap_s)
         found += [
-            (s, {"ours": _widened(s, wider), "constant": always(s.age_s), "line_in_age": line(s.age_s)})
+            (s, {"ours": _shown(s, wider, cap_s), "constant": always(s.age_s), "line_in_age": line(s.age_s)})
             for s in judged
             if s.fold == fold
         ]
     return found
 
 
-def _widened(said: Said, wider: float) -> Array:
-    return said.rul_s + wider * np.array([-1.0, 0.0, 1.0])
+def _shown(said: Said, wider: float, cap_s: float) -> Array:
+    """The answers as the bundle's graph gives them: widened, the median between 0 and the cap, the ends around it."""
+    median = np.clip(said.rul_s[:, 1], 0.0, cap_s)
+    low = np.minimum(np.maximum(said.rul_s[:, 0] - wider, 0.0), median)
+    return np.stack([low, median, np.maximum(said.rul_s[:, 2] + wider, median)], axis=1)
 
 
 def _by_machine(answered: Sequence[tuple[Said, dict[str, Array]]], cap_s: float) -> dict[str, Any]:
