@@ -79,7 +79,7 @@ def backtest(
                 found[name].append(outcome)
                 counts[name][0] += windows
                 counts[name][1] += judged
-        say(f"{seen.key}: {len(seen.windows)} windows, {len(seen.lives)} lives")
+        say(f"{seen.key}: {len(seen.windows)} windows; lives: {len(seen.lives)}")
     if not machines:
         raise DataInsufficient(f"the span holds no rows of machines of the class {machine_class}")
     learned = frozenset(machines & set(bundle.manifest.lineage.machines)) if bundle else frozenset()

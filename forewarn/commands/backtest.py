@@ -23,7 +23,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @DATA
 @click.option("--from", "since", help="First event time: ISO 8601, or ns since 1970.  [default: the lake's first]")
 @click.option("--to", "until", help="Event time before which the span ends.  [default: the lake's last]")
-@click.option("--bundle", type=_FILE, help="The model.  [default: the class's champion, or none]")
+@click.option(
+    "--bundle", help="The model: a file, or the name of a published one.  [default: the class's champion, or none]"
+)
 @click.option("--machine-class", default="", help="Needed where there are several and no --bundle.")
 @click.option("--costs", "costs_file", type=_FILE, help="What things cost; docs/costs.toml holds the defaults.")
 @click.option("--plot", type=_FILE, help="Write a picture of lives, alarms and costs here.")
@@ -32,7 +34,7 @@ def backtest(
     data: Path,
     since: str | None,
     until: str | None,
-    bundle: Path | None,
+    bundle: str | None,
     machine_class: str,
     costs_file: Path | None,
     plot: Path | None,
@@ -40,7 +42,6 @@ def backtest(
 ) -> None:
     """Replay stored features through the device's own detection: alarms, lead times, false alarms, costs."""
     from cloud.wiring import open_cloud
-    from edge.inference import LoadedBundle
     from forewarn.backtest.costs import load_costs
     from forewarn.backtest.run import backtest as run
     from forewarn.backtest.run import figures
@@ -48,8 +49,8 @@ def backtest(
 
     costs = load_costs(costs_file)
     since_ns, until_ns = (_time(name, text) for name, text in (("--from", since), ("--to", until)))
-    model = LoadedBundle.open(bundle) if bundle else None
     cloud = open_cloud(data)
+    model = _opened(cloud, bundle) if bundle else None
     machine_class = machine_class or (model.manifest.machine_class if model else _class(cloud))
     model = model or _champion(cloud, machine_class)
     result = run(
@@ -91,12 +92,16 @@ def _class(cloud: Cloud) -> str:
 
 def _champion(cloud: Cloud, machine_class: str) -> LoadedBundle | None:
     """The model that the class's machines run, or None."""
+    found = [b for b in cloud.registry.list() if b.machine_class == machine_class and b.state == "champion"]
+    return _opened(cloud, found[0].name) if found else None
+
+
+def _opened(cloud: Cloud, bundle: str) -> LoadedBundle:
     from edge.inference import LoadedBundle
 
-    found = [b for b in cloud.registry.list() if b.machine_class == machine_class and b.state == "champion"]
-    if not found:
-        return None
+    if Path(bundle).is_file():
+        return LoadedBundle.open(Path(bundle))
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "champion.fwb"
-        file.write_bytes(cloud.registry.read(found[0].name))
+        file = Path(folder) / f"{bundle}.fwb"
+        file.write_bytes(cloud.registry.read(bundle))
         return LoadedBundle.open(file)

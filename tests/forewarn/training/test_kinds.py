@@ -82,6 +82,7 @@ def test_machines_that_never_failed_get_a_model_that_finds_what_the_crew_confirm
     assert json.loads(report.read_text())["machines"] == [f"{SITE}/{name}" for name in PUMPS]
 
     told = json.loads(ran(backtest, pumps.cloud.data, "--bundle", out, "--json").stdout)
+    assert told == json.loads(ran(backtest, pumps.cloud.data, "--bundle", bundle.manifest.name, "--json").stdout)
     alarms = {life["machine"]: life for life in told["lives"] if life["watcher"] == "with the model"}
     assert told["watchers"]["with the model"]["judged_by_model"] == len(PUMPS) * (WINDOWS - 400)
     heard = alarms[f"{SITE}/P-4"]
