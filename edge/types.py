@@ -141,6 +141,7 @@ class Assessment:
     degradation: float  # 0 as new .. 1 failed
     rul_s: tuple[float, float, float] | None  # p05, p50, p95; None is "no estimate"
     reason: str = ""  # why there is no estimate
+    population_s: tuple[float, float, float] | None = None  # without a trend: what machines that show as little had
     faults: Mapping[str, float] = field(default_factory=dict)  # probability by class, where the model tells faults
 
 

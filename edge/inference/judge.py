@@ -127,17 +127,18 @@ class Judge:
         faults = (
             {} if answer.fault is None else dict(zip(bundle.manifest.faults, answer.fault[0].tolist(), strict=True))
         )
-        rul_s, reason = None, NOT_ITS_TASK
+        said, reason = None, NOT_ITS_TASK
+        if answer.rul_s is not None:
+            p05, p50, p95 = sorted(max(v, 0.0) for v in answer.rul_s[0].tolist())
+            said, reason = (p05, p50, p95), ""
         if answer.trend is not None and answer.trend[0] < 1.0:
             reason = NO_TREND
-        elif answer.rul_s is not None:
-            p05, p50, p95 = sorted(max(v, 0.0) for v in answer.rul_s[0].tolist())
-            rul_s = (p05, p50, p95)
         return Assessment(
             bundle=bundle.name,
             degradation=self._degradation,
-            rul_s=rul_s,
-            reason="" if rul_s else reason,
+            rul_s=None if reason else said,
+            reason=reason,
+            population_s=said if reason else None,
             faults=faults,
         )
 

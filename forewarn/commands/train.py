@@ -153,6 +153,8 @@ def _say_figures(model: Model, say: Any) -> None:
         if isinstance(cells, dict) and "ours" in cells:
             floors = ", ".join(f"{who.replace('_', ' ')} {value}" for who, value in cells.items() if who != "ours")
             say(f"{name.replace('_', ' ')}: {cells['ours']}; {floors}")
+    if "rul_nulls" in model.evaluation:
+        say(f"no date, since no trend shows: {model.evaluation['rul_nulls']:.0%} of the cuts")
     say(f"judged: {model.evaluation['protocol']}")
 
 

@@ -2,7 +2,8 @@
 
 A sub-set (FDnnn, from the files' names) is a fleet of its own: its train units teach, its test units are asked. Only
 sensors that train and test files share and that ever move are channels. A cycle is replayed as an hour of event time,
-so the model's seconds are divided by 3600; that an engine's life is counted in cycles is all that is special here.
+so the model's seconds are divided by 3600; that an engine's life is counted in cycles is all that is special here,
+and that every unit gets a number: where it shows no trend (`reason`), what machines had left that showed as little.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ def feature_table(recording: Recording) -> pa.Table:
 def _last(recording: Recording, bundle: LoadedBundle) -> Line:
     (last,) = deque(listen(recording, bundle), maxlen=1)  # a unit without a cycle is in no file
     line = estimate(last, bundle)
-    seconds = line.pop("rul_s")
-    cycles = seconds and {q: round(v / CYCLE_S, 3) for q, v in seconds.items()}
+    del line["rul_s"]
+    said = last.assessment and (last.assessment.rul_s or last.assessment.population_s)
+    cycles = said and {q: round(v / CYCLE_S, 3) for q, v in zip(("p05", "p50", "p95"), said, strict=True)}
     return {"rul_cycles": cycles} | line

@@ -1,7 +1,8 @@
 """Scores what was said about C-MAPSS's test units by RUL_FDnnn.txt: the true remaining cycles, a line a unit.
 
 The floors are the best that a constant and a line in the age could have done on these very units, seen in hindsight:
-nobody without a model can do better. No estimate earns the constant's answer, and the share is shown.
+nobody without a model can do better. No estimate earns the constant's answer, and the share is shown;
+so is the share that shows no trend, whose lines say what other machines had that showed as little.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def _subset(truth: Array, lines: Sequence[Line], lengths: Mapping[int, int]) -> 
         if by_unit[unit] is not None:
             ours[row] = [by_unit[unit][q] for q in _QUANTILES]
     figures = {who: _figures(truth, q) for who, q in {"ours": ours, **floors}.items()}
-    return {"units": len(units), "nulls": round(float(nulls.mean()), 3), **figures}
+    still = np.mean([line.get("reason") == "no_trend" for line in lines])
+    return {"units": len(units), "nulls": round(float(nulls.mean()), 3), "no_trend": round(float(still), 3), **figures}
 
 
 def _figures(truth: Array, q: Array) -> dict[str, float]:
@@ -81,4 +83,5 @@ def describe(result: Mapping[str, Any]) -> list[str]:
                 f"{f['nasa_s']:>10.0f}"
             )
         lines.append(f"{figures['units']} units, no estimate for {figures['nulls']:.0%}; RMSE is capped at 125")
+        lines.append(f"no trend shows on {figures['no_trend']:.0%}: a device gives these no date")
     return [*lines, "the floors are the best of their kind in hindsight, fitted to these very units"]

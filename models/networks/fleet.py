@@ -7,6 +7,8 @@
   than the cap; p95 is learned beyond it, so that it holds for a new machine, too.
 * Quantiles are the median less and plus steps that are never negative, so they cannot cross.
 * Degradation is the share of the cap that is gone.
+* A machine shows a trend where its channels have gone farther from their start, on average over some time, than noise
+  would have taken them. Age alone is none: without a trend there is no degradation, and no date of this machine.
 * The graph reckons in double precision: near the end an answer is a small difference of large numbers, and in float32
   it would depend on the processor's order of adding. Learning, where that does not matter, stays in float32.
 * All that a device would otherwise have to know (directions, scaler, cap, widening) is inside the graph.
@@ -17,16 +19,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+_LARGEST_TREND = 10.0
 FARTHEST = 4.0  # scaled inputs beyond are cut: what training never saw must not be extrapolated
 _NARROW = 2.0  # learning starts with steps of softplus(-2), 0.13 of the cap
 
 
 class FleetNetwork(nn.Module):
-    """condition (N, D) -> degradation (N,), rul_s (N, 3): p05, p50, p95."""
+    """condition (N, D) -> degradation (N,), rul_s (N, 3): p05, p50, p95; trend (N,)."""
 
     location: Tensor
     mix: Tensor
     centre: Tensor
+    moved: Tensor
     cap_s: Tensor
     widening: Tensor
 
@@ -35,6 +39,7 @@ class FleetNetwork(nn.Module):
         self.register_buffer("location", torch.zeros(inputs))
         self.register_buffer("mix", torch.zeros(inputs, directions))  # (D, E)
         self.register_buffer("centre", torch.zeros(directions))  # (E,)
+        self.register_buffer("moved", torch.zeros(inputs, 1))  # (D, M) movements, 1 where one shows
         self.register_buffer("cap_s", torch.ones(1))
         self.register_buffer("widening", torch.zeros(1))  # of both ends, in caps
         sizes = (directions, width, width, 3)
@@ -59,12 +64,19 @@ class FleetNetwork(nn.Module):
         steps = nn.functional.softplus(said[..., 1:] - _NARROW)
         return torch.cat([said[..., :1], steps], dim=-1)
 
-    def forward(self, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, D) -> degradation (N,) 0 .. 1, rul_s (N, 3) in seconds."""
+    def trend(self, condition: Tensor) -> Tensor:
+        """(N, D) -> (N,): the largest movement, from 0 on; below 1 none shows."""
+        far = torch.abs(condition @ self.moved.to(condition.dtype)).amax(dim=1)
+        return torch.clamp(far, max=_LARGEST_TREND)
+
+    def forward(self, condition: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, D) -> degradation (N,) 0 .. 1, rul_s (N, 3) in seconds, trend (N,) from 0 on."""
         said = self.members(self.scaled(condition.double()).unsqueeze(0)).mean(dim=0)
         median = said[:, :1]
         low, high = median - said[:, 1:2] - self.widening, median + said[:, 2:3] + self.widening
         shown = torch.clamp(median, 0.0, 1.0)
         low, high = torch.minimum(torch.relu(low), shown), torch.maximum(high, shown)
         rul_s = torch.cat([low, shown, high], dim=1) * self.cap_s
-        return (1.0 - shown.squeeze(1)).float(), rul_s.float()
+        trend = self.trend(condition.double())
+        degradation = (1.0 - shown.squeeze(1)) * torch.clamp(trend, max=1.0)
+        return degradation.float(), rul_s.float(), trend.float()

@@ -12,13 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from edge.inference import LoadedBundle
+from edge.inference import Answer, LoadedBundle
 from forewarn.evaluation import cmapss
 from forewarn.evaluation.cmapss_files import CYCLE_S, channels, recordings, subsets
 from forewarn.evaluation.cmapss_score import describe, nasa, score
 from forewarn.whatif import estimate, listen
 from models.errors import DataInsufficient, RecordingRejected, WrongUse
+from models.memory import MemoryConfig
 from training.fleet.learn import FleetConfig
+from training.fleet.made_up import remembered
 
 CUTS = {1: 60, 2: 90, 3: 31, 4: 120}
 
@@ -90,6 +92,7 @@ def test_what_wears_is_told_from_what_does_not_and_floors_are_beaten(folder: Pat
         assert said["p50"] <= cmapss.CAP_CYCLES
     result = score(folder, file)["FD009"]
     assert result["nulls"] == 0
+    assert {line["unit"]: line.get("reason") for line in lines} == {1: None, 2: "no_trend", 3: "no_trend", 4: None}
     assert result["ours"]["rmse"] < 0.7 * result["constant"]["rmse"]
     assert any("RMSE" in line for line in describe({"FD009": result}))
 
@@ -150,6 +153,25 @@ def test_quantiles_are_in_order_even_far_from_what_was_seen(bundle: LoadedBundle
     assert (rul_s >= 0).all()
     assert (np.diff(rul_s, axis=1) >= 0).all()
     assert ((degradation >= 0) & (degradation <= 1)).all()
+
+
+def test_white_noise_gets_no_date_however_old_it_is_and_wear_does(bundle: LoadedBundle) -> None:
+    random, streams, windows = np.random.default_rng(3), 1_000, 150  # of 174 that the longest life has
+    config = bundle.manifest.view
+    assert isinstance(config, MemoryConfig)
+    noise = random.normal([640.0, 10.0], [0.3, 0.2], (windows, streams, 2))
+    wear = (np.arange(windows) / windows)[:, None, None] ** 4 * [3.0, -2.0]
+
+    def asked(readings: np.ndarray) -> Answer:
+        seen = remembered(readings, config, CYCLE_S)[config.start_windows - 1 :]
+        return bundle.infer(seen.reshape(-1, seen.shape[-1]))
+
+    still, worn = asked(noise), asked(noise[:, :50] + wear)
+    assert still.trend is not None
+    assert worn.trend is not None
+    assert (still.trend.reshape(-1, streams) >= 1.0).any(axis=0).mean() <= 0.01
+    assert (worn.trend.reshape(-1, 50)[-1] >= 1.0).all()
+    assert (still.degradation <= still.trend + 1e-6).all()  # age alone is no wear
 
 
 def test_a_late_prediction_costs_more_than_an_early_one() -> None:

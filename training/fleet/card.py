@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from training import card_parts as parts
 from training.dataset import Dataset
 from training.model import Model
@@ -19,6 +21,8 @@ Degradation is the share that is gone of the last {cap_h:g} hours; p50 never say
 Hours; the error (RMSE) is capped at {cap_h:g} hours on both sides.
 
 {figures}
+A machine that shows no trend gets no date: {nulls:.0%} of the cuts. The table counts there what the graph says of
+machines that show as little.{dated}
 All cuts of a machine lay between p05 and p95 for {covered} of the machines.
 
 ### Machine by machine
@@ -29,7 +33,8 @@ All cuts of a machine lay between p05 and p95 for {covered} of the machines.
 - It was made for machines that have the channels below, that are of one design and that wear in the ways of those that
   it learned from. It knows no regimes of speed or load.
 - A machine's age and its start count from its first window: one that was not new then is judged wrongly.
-- It always says a date: a machine that is like none that it learned from gets one, too.
+- A trend is a movement from the machine's own start that white noise as strong as its fleet's would not make. A change
+  of load or of the season looks like one, and a machine that is like none that it learned from gets a date then, too.
 - The intervals are for {promise}.
 - It adds to each machine's own baseline alarm and never replaces it. No safety function may depend on it.
 
@@ -50,6 +55,8 @@ def write_card(name: str, machine_class: str, dataset: Dataset, model: Model, *,
         made_up=configuration["made_up"],
         cap_h=e["cap_s"] / 3600.0,
         figures=parts.figures(e),
+        nulls=e["rul_nulls"],
+        dated=_dated(e["where_dated"]),
         covered=parts.share(*e["machines_covered"]),
         by_machine=parts.table(e["by_machine"]),
         promise=model.coverage,
@@ -57,3 +64,10 @@ def write_card(name: str, machine_class: str, dataset: Dataset, model: Model, *,
     )
     head = parts.header(name, model, task="remaining-useful-life", tags=("slow-channels",), metrics=parts.metrics(e))
     return head + text + parts.made(model)
+
+
+def _dated(figures: Mapping[str, float]) -> str:
+    if not figures:
+        return ""
+    error_h, coverage = figures["rul_rmse_s"] / 3600.0, figures["rul_coverage"]
+    return f" Where one shows, the error is {error_h:.3g} hours and the coverage {coverage:.0%}."

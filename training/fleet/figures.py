@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.metrics import Array, covered, winkler
 from training.model import Answered
@@ -24,6 +25,7 @@ class Said:
     fold: int
     age_s: Array  # (k,)
     truth_s: Array  # (k,)
+    dated: NDArray[np.bool_]  # (k,) whether it shows a trend
     rul_s: Array  # (k, 3), not widened
 
 
@@ -79,7 +81,7 @@ def figures(
     """By measure, ours beside the floors of the same folds; and what was said of each machine.
 
     `known` is what the final network says of machines that it learned from; widened by `wider` it is what a split by
-    window would show.
+    window would show. The figures count what is said of a machine without a trend, too; `where_dated` has the others'.
     """
     answered = _beside_floors(judged, cap_s)
     truth = np.concatenate([s.truth_s for s, _ in answered])
@@ -88,6 +90,7 @@ def figures(
     leaking = _in_seconds(
         np.concatenate([s.truth_s for s in known]), np.concatenate([_shown(s, wider, cap_s) for s in known]), cap_s
     )
+    dated = np.concatenate([s.dated for s, _ in answered])
     answers = tuple(Answered(s.machine, s.truth_s, q["ours"]) for s, q in answered)
     return {
         "protocol": "each machine by a member that did not see it, at random cuts; floors and widening of other folds",
@@ -95,6 +98,8 @@ def figures(
         "machines": len({s.machine for s in judged}),
         "cap_s": cap_s,
         **{measure: {who: f[measure] for who, f in by_who.items()} for measure in by_who["ours"]},
+        "rul_nulls": round(float(1.0 - dated.mean()), 3),
+        "where_dated": _in_seconds(truth[dated], said["ours"][dated], cap_s) if dated.any() else {},
         "leaking_split": {"split": "window"} | leaking,
         **_by_machine(answered, cap_s),
     }, answers

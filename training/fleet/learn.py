@@ -15,6 +15,7 @@ from models.networks.fleet import FARTHEST, FleetNetwork
 from training.config import TrainingConfig
 from training.fleet.directions import directions
 from training.fleet.made_up import made_up
+from training.fleet.trend import moved
 from training.fleet.wear import Array, Worn, worn
 from training.lives import Life
 
@@ -61,6 +62,7 @@ def learn(lives: Sequence[Life], config: FleetConfig, members: int, random: np.r
     spread = np.maximum(spread, _STILL)
     network = FleetNetwork(lives[0].condition.shape[1], condition.shape[1], members)
     _see(network, location, mix, mean, spread)
+    network.moved = torch.from_numpy(moved(fleet, mix, config.view, random.spawn(1)[0]))
     network.cap_s.fill_(config.cap_s)
     scaled = torch.from_numpy(((condition - mean) / spread).astype(np.float32))
     _descend(network, torch.clamp(scaled, -FARTHEST, FARTHEST), torch.from_numpy(left_s / config.cap_s), config)

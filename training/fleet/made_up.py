@@ -29,7 +29,7 @@ def made_up(
     lengths of memory.
     """
     windows, readings = _draw(fleet, count, moved, random)
-    seen = _remember(readings, view, window_s)  # (T, count, D)
+    seen = remembered(readings, view, window_s)  # (T, count, D)
     left = windows[None] - 1 - np.arange(len(readings))[:, None]
     there = (left >= 0) & (np.arange(len(readings))[:, None] >= view.start_windows - 1)
     return seen[there], (left[there] * window_s).astype(np.float32)
@@ -56,7 +56,7 @@ def _draw(
     return windows, readings
 
 
-def _remember(readings: Array, view: MemoryConfig, window_s: float) -> FloatArray:
+def remembered(readings: Array, view: MemoryConfig, window_s: float) -> FloatArray:
     """(T, count, E) -> (T, count, D): one memory of all machines at once, since it treats each series by itself."""
     steps, count, directions = readings.shape
     config = msgspec.structs.replace(view, channels=("all",))

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.errors import DataInsufficient, WrongUse
-from models.manifest import PROGNOSIS, Thresholds, output_shapes
+from models.manifest import PROGNOSIS, TREND, Thresholds, output_shapes
 from models.networks.fleet import FleetNetwork
 from training.dataset import Dataset
 from training.export import export
@@ -23,6 +23,8 @@ from training.fleet.learn import FleetConfig, learn
 from training.lives import Life
 from training.model import Model, Say, lineage
 from training.repeatable import repeatable
+
+_OUTPUTS = (*PROGNOSIS, TREND)
 
 
 def train_fleet(dataset: Dataset, config: FleetConfig, *, seed: int, say: Say) -> Model:
@@ -47,13 +49,13 @@ def train_fleet(dataset: Dataset, config: FleetConfig, *, seed: int, say: Say) -
         [x.condition[np.linspace(0, len(x.condition) - 1, 8).astype(int)] for x in dataset.lives[:8]]
     )
     evaluation, answers = figures(judged, known, wider, config.cap_s)
-    data, parity = export(final, probe, output_shapes(PROGNOSIS))
+    data, parity = export(final, probe, output_shapes(_OUTPUTS))
     return Model(
         onnx=data,
         features=config.features,
         view=config.view,
         inputs=dataset.inputs,
-        outputs=PROGNOSIS,
+        outputs=_OUTPUTS,
         thresholds=Thresholds(warn=config.warn, act=config.act),
         coverage=f"90 % of random cuts of {len(dataset.machines)} left-out machines",
         evaluation=evaluation | {"classes": _classes(dataset)},
@@ -87,10 +89,11 @@ def _asked(network: FleetNetwork, life: Life, fold: int, config: FleetConfig, ra
     near = np.flatnonzero(life.rul_s <= 1.16 * config.cap_s)
     at: NDArray[np.intp] = np.sort(random.choice(near, config.cuts))
     with torch.no_grad():
-        scaled = network.scaled(torch.from_numpy(life.condition[at]))
+        condition = torch.from_numpy(life.condition[at])
+        scaled, dated = network.scaled(condition), network.trend(condition.double()).numpy() >= 1.0
         said = network.members(scaled.unsqueeze(0)).mean(dim=0).numpy()
     ends = np.stack([said[:, 0] - said[:, 1], said[:, 0], said[:, 0] + said[:, 2]], axis=1) * config.cap_s
-    return Said(life.machine, fold, life.age_s[at], life.rul_s[at], ends.astype(np.float64))
+    return Said(life.machine, fold, life.age_s[at], life.rul_s[at], dated, ends.astype(np.float64))
 
 
 def _classes(dataset: Dataset) -> dict[str, int]:

@@ -202,5 +202,6 @@ def test_a_machine_that_shows_no_trend_gets_no_time_and_the_reason_is_said(bundl
     said = feed(judge, [1.0] * 30 + [LOUDER] * 2)  # the fast average rises to 0.08, then to 0.152
     assert [(a.reason, a.rul_s is None) for a in said[29:]] == [("no_trend", True), ("no_trend", True), ("", False)]
     assert said[30].degradation > 0.0
+    assert [a.population_s is None for a in said[29:]] == [False, False, True]
     again = feed(judge, [1.0] * 12, first=32)[-1]
     assert (again.reason, again.rul_s) == ("no_trend", None)

@@ -176,9 +176,10 @@ def test_a_fleet_of_many_failures_gets_remaining_life_from_its_slow_channels(tmp
     fleet.cloud.close()
     assert said.exit_code == 0, said.output
     assert "rul rmse s:" in said.output
+    assert "no trend shows:" in said.output
     assert plot.read_bytes().startswith(b"\x89PNG")
     manifest = examine(out.read_bytes(), "bearing")[0].manifest
-    assert manifest.outputs == ("degradation", "rul_s")
+    assert manifest.outputs == ("degradation", "rul_s", "trend")
     assert manifest.lineage.configuration["view"]["channels"] == ["gas", "speed"]
     assert 0.6 * 120 * 3600 <= manifest.lineage.configuration["cap_s"] <= 0.6 * 200 * 3600
 
