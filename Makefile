@@ -58,7 +58,7 @@ images: install
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 
-bench: install ## runs the benchmarks (ONLY=edge, ingest, diagnosis; on request budget, scale, wire, rigs, training)
+bench: install ## runs the benchmarks (ONLY=edge, ingest, diagnosis; on request budget, scale, wire, growth, rigs, training, science)
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 soak: install ## kills processes and cuts links for 100 rounds; nothing may be lost or doubled (ARGS="--rounds 500")

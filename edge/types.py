@@ -145,6 +145,9 @@ class Assessment:
     faults: Mapping[str, float] = field(default_factory=dict)  # probability by class, where the model tells faults
 
 
+SENSOR = "sensor"  # the part of an alarm that is about a sensor, not about the machine
+
+
 class AlarmChange(enum.IntEnum):
     """ISA-18.2: an alarm that returns to normal is a change of the same alarm."""
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from cloud.alerts.types import Alert, Outcome
 from cloud.catalogue import alerts, maintenance
 from cloud.catalogue.access import reading
+from edge.types import SENSOR as PART_SENSOR
 from training.labels import FAULTY, HEALTHY, SENSOR, Labels, Maintenance, Verdict
 
 if TYPE_CHECKING:
     from cloud.wiring import Cloud
 
-_PART_SENSOR = "sensor"  # of an alarm that is about a sensor, not about the machine
 _FINDINGS = {
     Outcome.CONFIRMED: FAULTY,
     Outcome.PART_REPLACED: FAULTY,
@@ -37,7 +37,7 @@ def verdicts(resolved: Iterable[tuple[Alert, int]]) -> Iterator[Verdict]:
         if alert.outcome is None or alert.said.clock_in_doubt:
             continue
         finding = _FINDINGS[alert.outcome]
-        if alert.said.part == _PART_SENSOR:  # which says nothing of the machine behind it
+        if alert.said.part == PART_SENSOR:  # which says nothing of the machine behind it
             if finding == HEALTHY:
                 continue
             finding = SENSOR

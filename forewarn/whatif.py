@@ -13,9 +13,7 @@ from edge.detection.fault import Told, weigh
 from edge.features import Extractor
 from edge.inference import Judge, LoadedBundle
 from edge.sensors.recording import Recording
-from edge.types import Alarm, AlarmChange, Assessment, FeatureRow, Quality
-
-SENSOR = "sensor"  # the part of an alarm that is about a sensor, not about the machine
+from edge.types import SENSOR, Alarm, AlarmChange, Assessment, FeatureRow, Quality
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

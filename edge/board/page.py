@@ -14,7 +14,7 @@ from edge import words
 from edge.board.board import Board, Shown
 from edge.board.history import Minute
 from edge.detection.detector import BASELINE
-from edge.types import Alarm
+from edge.types import SENSOR, Alarm
 
 _WIDTH, _HEIGHT, _COLUMNS = 320, 72, 320
 _MOST_ROWS = 24  # of the trend's table
@@ -121,7 +121,7 @@ def _life(life_s: tuple[float, float, float]) -> str:
 def _alarm(a: Alarm) -> str:
     zone = words.ZONES[a.severity]
     said = words.told(a.fault, by_baseline=a.source == BASELINE)
-    sensor = a.part == "sensor"
+    sensor = a.part == SENSOR
     life = (
         _life(a.remaining_life_s) if a.remaining_life_s else "" if sensor else words.no_estimate(a.no_estimate_reason)
     )
@@ -147,7 +147,7 @@ def _alarm(a: Alarm) -> str:
 
 def _judged(a: Alarm) -> str:
     """By what, with its figure; a sensor's fault has none that says more."""
-    if a.part == "sensor":
+    if a.part == SENSOR:
         return ""
     by = "deviation from its healthy start" if a.source == BASELINE else f"by the model {escape(a.source)}"
     return f"; {by} {_figure(a.score)}, limit {_figure(a.threshold)}"

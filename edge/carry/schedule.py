@@ -11,9 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from edge.types import Alarm
-
-SENSOR = "sensor"  # the part that an alarm of this device's own wiring names
+from edge.types import SENSOR, Alarm
 
 
 class _Kept(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from edge.detection.latch import Latch
 from edge.detection.sensors import DROPOUT, scalar_fault, waveform_fault
 from edge.detection.trigger import NORMAL, Limits, Trigger
 from edge.features.waveform import SHORTEST
-from edge.types import Alarm, AlarmChange, Channel, ChannelKind, FloatArray, Machine, Quality, Window
+from edge.types import SENSOR, Alarm, AlarmChange, Channel, ChannelKind, FloatArray, Machine, Quality, Window
 
 _FAULTY, _NEVER = 1.0, 2.0
 _REMEMBERED = 4  # times the on-delay: so many windows are looked back at, since a loose contact comes and goes
@@ -103,7 +103,7 @@ class SensorWatch:
             time_ns=time_ns,
             severity="A" if returned else "C",
             confidence="sure",
-            part="sensor",
+            part=SENSOR,
             fault=self._named[channel],
             source="baseline",
             score=0.0 if returned else _FAULTY,

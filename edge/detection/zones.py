@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from edge.types import Alarm, AlarmChange, Evidence, FeatureRow, Kind, Quality
+from edge.types import SENSOR, Alarm, AlarmChange, Evidence, FeatureRow, Kind, Quality
 from models.zones import ZoneLimits
 
 VELOCITY = "velocity_rms@1"
@@ -37,4 +37,4 @@ class ZoneEvidence:
 
 
 def _not_of_the_machine(alarm: Alarm) -> bool:
-    return alarm.part == "sensor" or alarm.change is AlarmChange.RETURNED_TO_NORMAL
+    return alarm.part == SENSOR or alarm.change is AlarmChange.RETURNED_TO_NORMAL

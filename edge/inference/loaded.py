@@ -50,6 +50,11 @@ class LoadedBundle:
             data = path.read_bytes()
         except OSError as e:
             raise BundleRejected(f"the file cannot be read: {e.strerror}", where=str(path)) from e
+        return cls.read(data)
+
+    @classmethod
+    def read(cls, data: bytes) -> LoadedBundle:
+        """The bundle of these bytes; BundleRejected when they are damaged or not runnable."""
         bundle = unpack(data)
         return cls(bundle.manifest, bundle.onnx)
 

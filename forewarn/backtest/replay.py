@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from edge.detection import Detector
 from edge.inference import Judge, LoadedBundle
 from edge.inference.judge import LEARNING
-from edge.types import AlarmChange, FeatureRow, Machine, Window
+from edge.types import SENSOR, AlarmChange, FeatureRow, Machine, Window
 from training.labels import Span
-
-_SENSOR = "sensor"  # the part of an alarm that is about a sensor, not about the machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +52,6 @@ def replay(
         told += [
             Told(a.time_ns, a.change is AlarmChange.RAISED, a.severity, a.source)
             for a in changes
-            if a.part != _SENSOR and a.change is not AlarmChange.RETURNED_TO_NORMAL
+            if a.part != SENSOR and a.change is not AlarmChange.RETURNED_TO_NORMAL
         ]
     return Heard(tuple(told), count, judged)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,7 +100,4 @@ def _opened(cloud: Cloud, bundle: str) -> LoadedBundle:
 
     if Path(bundle).is_file():
         return LoadedBundle.open(Path(bundle))
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{bundle}.fwb"
-        file.write_bytes(cloud.registry.read(bundle))
-        return LoadedBundle.open(file)
+    return LoadedBundle.read(cloud.registry.read(bundle))

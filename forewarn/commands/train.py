@@ -149,10 +149,11 @@ def preparer(ray: str, stack: ExitStack, say: Say) -> Each:
 
 def _say_figures(model: Model, say: Any) -> None:
     """Every measure, ours beside its floors."""
-    for name, cells in model.evaluation.items():
-        if isinstance(cells, dict) and "ours" in cells:
-            floors = ", ".join(f"{who.replace('_', ' ')} {value}" for who, value in cells.items() if who != "ours")
-            say(f"{name.replace('_', ' ')}: {cells['ours']}; {floors}")
+    from training.card_parts import measures
+
+    for name, cells in measures(model.evaluation).items():
+        floors = ", ".join(f"{who.replace('_', ' ')} {value}" for who, value in cells.items() if who != "ours")
+        say(f"{name.replace('_', ' ')}: {cells['ours']}; {floors}")
     if "rul_nulls" in model.evaluation:
         say(f"no date, since no trend shows: {model.evaluation['rul_nulls']:.0%} of the cuts")
     say(f"judged: {model.evaluation['protocol']}")

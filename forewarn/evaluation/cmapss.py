@@ -8,7 +8,6 @@ and that every unit gets a number: where it shows no trend (`reason`), what mach
 
 from __future__ import annotations
 
-import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -60,10 +59,7 @@ def _trained(subset: Subset, names: Sequence[str], *, seed: int, say: Say) -> Lo
     dataset = build(rows, Labels(ends), config.rows())
     model = train_fleet(dataset, config, seed=seed, say=say)
     card = lambda name: write_card(name, CLASS, dataset, model, simulated=True)  # noqa: E731
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "bundle.fwb"
-        file.write_bytes(pack_bundle(CLASS, model, card=card, simulated=True)[1])
-        return LoadedBundle.open(file)
+    return LoadedBundle.read(pack_bundle(CLASS, model, card=card, simulated=True)[1])
 
 
 def feature_table(recording: Recording) -> pa.Table:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from edge.inference.judge import NO_TREND
 from forewarn.evaluation.benchmark import Line
 from forewarn.evaluation.cmapss_files import subsets
 from forewarn.evaluation.files import read_lines
@@ -60,7 +61,7 @@ def _subset(truth: Array, lines: Sequence[Line], lengths: Mapping[int, int]) -> 
         if by_unit[unit] is not None:
             ours[row] = [by_unit[unit][q] for q in _QUANTILES]
     figures = {who: _figures(truth, q) for who, q in {"ours": ours, **floors}.items()}
-    still = np.mean([line.get("reason") == "no_trend" for line in lines])
+    still = np.mean([line.get("reason") == NO_TREND for line in lines])
     return {"units": len(units), "nulls": round(float(nulls.mean()), 3), "no_trend": round(float(still), 3), **figures}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,13 +33,10 @@ def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[
     A test recording may stop anywhere: each line uses nothing that comes after its snapshot.
     """
     seen, unseen = recordings(train_on, say), recordings(test_on, say)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "bundle.fwb"
-        file.write_bytes(_trained(seen, seed=seed, say=say))
-        bundle = LoadedBundle.open(file)
-        for recording in unseen:
-            yield from lines_of(recording, bundle)
-            say(f"listened to {recording.name}")
+    bundle = LoadedBundle.read(_trained(seen, seed=seed, say=say))
+    for recording in unseen:
+        yield from lines_of(recording, bundle)
+        say(f"listened to {recording.name}")
 
 
 def _trained(seen: Sequence[Recording], *, seed: int, say: Say) -> bytes:

@@ -6,7 +6,6 @@ Scales, counts and units leak the fault, so nothing that depends on a gain is le
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -37,15 +36,12 @@ def evaluate(train_on: Path, test_on: Path, *, seed: int, say: Say) -> Iterator[
     examples = labelled(train_on, FaultConfig(), seed=seed, say=say)
     say(f"training on {len(examples)} examples of {len({e.machine for e in examples})} records")
     speeds = [r.machine.speed_rpm for r in recordings(train_on, lambda _: None) if r.machine.speed_rpm]
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "bundle.fwb"
-        file.write_bytes(bundle_of(examples, FaultConfig(), seed=seed))
-        bundle = LoadedBundle.open(file)
-        for recording in unheard:
-            try:
-                yield from all_of(recording, bundle, speeds, say)
-            except RecordingRejected as e:
-                say(f"cut short: {e}")
+    bundle = LoadedBundle.read(bundle_of(examples, FaultConfig(), seed=seed))
+    for recording in unheard:
+        try:
+            yield from all_of(recording, bundle, speeds, say)
+        except RecordingRejected as e:
+            say(f"cut short: {e}")
 
 
 def all_of(recording: Recording, bundle: LoadedBundle, speeds: Sequence[float], say: Say) -> Iterator[Line]:

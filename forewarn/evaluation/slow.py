@@ -5,7 +5,6 @@ Recordings go through the device's own features into training, the bundle throug
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,10 +44,7 @@ def bundle_of(runs: Sequence[Run], config: AnomalyConfig, machine_class: str, *,
     """Train, pack, and load what was packed as a device does."""
     model = train(runs, config, seed=seed, say=say)
     data = pack_bundle(machine_class, model, card=lambda name: write_anomaly_card(name, machine_class, model))[1]
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "bundle.fwb"
-        file.write_bytes(data)
-        return LoadedBundle.open(file)
+    return LoadedBundle.read(data)
 
 
 def hear(recording: Recording, bundle: LoadedBundle, say: Say) -> Iterator[Said]:

@@ -46,9 +46,8 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def bundle(folder) -> LoadedBundle:
     config = FaultConfig(steps=60, timings=(0.5,))
-    file = folder / "bundle.fwb"
-    file.write_bytes(bundle_of(labelled(folder / "train", config, seed=1, say=lambda _: None), config, seed=1))
-    return LoadedBundle.open(file)
+    examples = labelled(folder / "train", config, seed=1, say=lambda _: None)
+    return LoadedBundle.read(bundle_of(examples, config, seed=1))
 
 
 @pytest.fixture(scope="module")

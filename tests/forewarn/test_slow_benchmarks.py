@@ -34,17 +34,23 @@ def pump(path: Path, seed: int, *, rows: int = 560) -> None:
     table(path, 1.0, "datetime", Flow=120.0 + flow - 8.0 * marks, Heat=70.0 + heat, anomaly=marks)
 
 
+def pumps(folder: Path) -> tuple[Path, Path]:
+    """A folder of three pumps to learn from, and an empty one."""
+    train, test = folder / "train", folder / "test"
+    train.mkdir()
+    test.mkdir()
+    for n in range(3):
+        pump(train / f"pump_{n}.parquet", n)
+    return train, test
+
+
 def saved(lines: list, path: Path) -> Path:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
 
 
 def test_a_pump_learns_from_marks_and_a_cut_stream_gives_the_same_lines(tmp_path: Path) -> None:
-    train, test = tmp_path / "train", tmp_path / "test"
-    train.mkdir()
-    test.mkdir()
-    for n in range(3):
-        pump(train / f"pump_{n}.parquet", n)
+    train, test = pumps(tmp_path)
     pump(test / "whole.parquet", 9)
     cut = int(np.random.default_rng().integers(470, 560))
     pq.write_table(pq.read_table(test / "whole.parquet").drop(["anomaly"])[:cut], test / "cut.parquet")
@@ -60,11 +66,7 @@ def test_a_pump_learns_from_marks_and_a_cut_stream_gives_the_same_lines(tmp_path
 
 
 def test_empty_cells_cost_no_line_and_no_file(tmp_path: Path) -> None:
-    train, test = tmp_path / "train", tmp_path / "test"
-    train.mkdir()
-    test.mkdir()
-    for n in range(3):
-        pump(train / f"pump_{n}.parquet", n)
+    train, test = pumps(tmp_path)
     pump(test / "holes.parquet", 9)
     whole = pq.read_table(test / "holes.parquet")
     empty = np.random.default_rng(1).random(whole.num_rows) < 0.05

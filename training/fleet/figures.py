@@ -93,7 +93,8 @@ def figures(
     dated = np.concatenate([s.dated for s, _ in answered])
     answers = tuple(Answered(s.machine, s.truth_s, q["ours"]) for s, q in answered)
     return {
-        "protocol": "each machine by a member that did not see it, at random cuts; floors and widening of other folds",
+        "protocol": "each machine by a member that did not see it, at random cuts, with a trend or without; "
+        "floors and widening of other folds",
         "split": "machine",
         "machines": len({s.machine for s in judged}),
         "cap_s": cap_s,
